@@ -1,0 +1,204 @@
+"""
+Every error that this package raises of its own accord.
+
+The tree::
+
+    MigrationError
+    +-- CannotMigrate            a graph that cannot be moved as it is
+    +-- NotMovable               one object of it, said by its adapter
+    +-- LoadError                a graph that could not be made again
+    |   +-- CannotResolve        a name that means nothing in this process
+    |   +-- Forbidden            a name that the policy keeps out
+    |   +-- MalformedTable       records that no jellier writes
+    +-- LocalProtocolError       this side asked for what its state forbids
+    +-- RemoteProtocolError      the peer broke the protocol
+    |   +-- MalformedFrame       bytes that are no message
+    |   +-- DescriptorsLost      fewer, or other, descriptors than announced
+    +-- PeerRefused              the peer said no, and why
+    +-- PeerLost                 the conversation ended early
+    +-- PeerTimeout              the peer did not answer by its deadline
+    +-- NotTrusted               the peer is not who it should be
+    +-- ServiceUnavailable       no service that can be claimed
+    |   +-- UnknownService
+    |   +-- ServiceInTransit
+    |   +-- ServiceDeparted
+    +-- ControlError             the control endpoint cannot be used
+    +-- IncompatiblePeer         versions that cannot be bridged
+
+It must not know what any other module does: everything imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+
+class MigrationError(Exception):
+    """
+    The root of all errors of this package.  C{str} of it is one line that an
+    operator can act on.
+    """
+
+
+@attrs.frozen
+class Refusal:
+    """
+    One object that cannot be moved.
+
+    @ivar path: how a person gets to it, from the published service's name on:
+        C{shell.factory.protocols[3].lock}.
+    @ivar reason: what it is and why it cannot be moved.
+    @ivar remedy: what to do about it; may be empty.
+    """
+
+    path: str
+    reason: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.path}: {self.reason}"
+        return f"{text}; {self.remedy}" if self.remedy else text
+
+
+class CannotMigrate(MigrationError):
+    """
+    A graph holds objects that cannot be moved.  Raised before anything is
+    paused, with every such object in one report.
+
+    @ivar refusals: the objects, in the order in which the walk met them.
+    """
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        self.refusals = tuple(refusals)
+        super().__init__(" | ".join(map(str, self.refusals)))
+
+
+class NotMovable(MigrationError):
+    """
+    What an adapter raises of the one object that it was asked to describe.
+    The jellier adds the path and collects it into a L{CannotMigrate}.
+
+    @ivar reason: what it is and why it cannot be moved.
+    @ivar remedy: what to do about it; may be empty.
+    """
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        self.reason = reason
+        self.remedy = remedy
+        super().__init__(f"{reason}; {remedy}" if remedy else reason)
+
+
+class LoadError(MigrationError):
+    """
+    A graph could not be made again from its records.
+    """
+
+
+class CannotResolve(LoadError):
+    """
+    A name of the graph means nothing in this process.
+    """
+
+
+class Forbidden(LoadError):
+    """
+    A name of the graph is kept out by the policy.
+    """
+
+
+class MalformedTable(LoadError):
+    """
+    The records are not what a jellier writes.
+    """
+
+
+class LocalProtocolError(MigrationError):
+    """
+    This side asked for something that the state of the handover forbids.
+    """
+
+
+class RemoteProtocolError(MigrationError):
+    """
+    The peer broke the protocol.
+    """
+
+
+class MalformedFrame(RemoteProtocolError):
+    """
+    Bytes came that are no message, or one that is too long.
+    """
+
+
+class DescriptorsLost(RemoteProtocolError):
+    """
+    Fewer descriptors came than were announced, or a batch came out of order.
+    """
+
+
+class PeerRefused(MigrationError):
+    """
+    The peer refused, and said why.
+
+    @ivar error: the name of the error at the peer, such as C{CannotMigrate}.
+    """
+
+    def __init__(self, error: str, reason: str) -> None:
+        self.error = error
+        super().__init__(reason)
+
+
+class PeerLost(MigrationError):
+    """
+    The conversation ended before the handover did.
+    """
+
+
+class PeerTimeout(MigrationError):
+    """
+    The peer did not answer by its deadline.
+    """
+
+
+class NotTrusted(MigrationError):
+    """
+    The peer is not one that this process was told to trust.
+    """
+
+
+class ServiceUnavailable(MigrationError):
+    """
+    A service cannot be claimed now.
+    """
+
+
+class UnknownService(ServiceUnavailable):
+    """
+    No service of that name was ever published here.
+    """
+
+
+class ServiceInTransit(ServiceUnavailable):
+    """
+    The service is being moved to another recipient.
+    """
+
+
+class ServiceDeparted(ServiceUnavailable):
+    """
+    The service has been moved away already.
+    """
+
+
+class ControlError(MigrationError):
+    """
+    The control endpoint cannot be used.
+    """
+
+
+class IncompatiblePeer(MigrationError):
+    """
+    The two sides run versions that cannot be bridged.
+    """

@@ -1,0 +1,96 @@
+"""
+The adapters of one origin or recipient, found by class and by interface.
+
+A registry is an object that is passed in; importing a module changes none.
+It must not know any particular adapter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from zope.interface import implementedBy
+from zope.interface.adapter import AdapterRegistry
+from zope.interface.interface import InterfaceClass
+
+from migrate.interfaces import IAdapter, ISeeker
+
+
+@attrs.define
+class Registry:
+    """
+    Adapters by class, by provided interface and by name.
+    """
+
+    _byType: dict[type, IAdapter] = attrs.field(factory=dict)
+    _byInterface: AdapterRegistry = attrs.field(factory=AdapterRegistry)
+    _interfaces: list[tuple[InterfaceClass, IAdapter]] = attrs.field(factory=list)
+    _byName: dict[str, IAdapter] = attrs.field(factory=dict)
+    _seekers: list[ISeeker] = attrs.field(factory=list)
+
+    def register(self, spec: type | InterfaceClass, adapter: IAdapter) -> None:
+        """
+        Let C{adapter} speak for a class and its subclasses, or for every
+        class that implements an interface.  A later registration for the
+        same class or interface replaces the earlier one.
+
+        @raise ValueError: another adapter has the same name.
+        """
+        known = self._byName.setdefault(adapter.name, adapter)
+        if known is not adapter:
+            raise ValueError(f"two adapters are named {adapter.name!r}")
+        if isinstance(spec, InterfaceClass):
+            self._interfaces.append((spec, adapter))
+            self._byInterface.register([spec], IAdapter, "", adapter)
+        else:
+            self._byType[spec] = adapter
+
+    def addSeeker(self, seeker: ISeeker) -> None:
+        """
+        Have C{seeker} asked at the end of every walk.
+        """
+        self._seekers.append(seeker)
+
+    @property
+    def seekers(self) -> tuple[ISeeker, ...]:
+        """
+        The seekers, in the order of their registration.
+        """
+        return tuple(self._seekers)
+
+    def lookup(self, cls: type) -> IAdapter | None:
+        """
+        The nearest class in the order of C{cls.__mro__} decides; failing
+        that, the interfaces that C{cls} implements.
+
+        @return: the adapter that speaks for instances of C{cls}, or L{None}.
+        """
+        for candidate in cls.__mro__:
+            found = self._byType.get(candidate)
+            if found is not None:
+                return found
+        if any("__implemented__" in base.__dict__ for base in cls.__mro__):
+            adapter: Any = self._byInterface.lookup1(implementedBy(cls), IAdapter)
+            return adapter  # type: ignore[no-any-return]
+        return None
+
+    def named(self, name: str) -> IAdapter | None:
+        """
+        @return: the adapter of that name, or L{None}.
+        """
+        return self._byName.get(name)
+
+    def copy(self) -> Registry:
+        """
+        @return: a registry with the same adapters that can be added to
+            without changing this one.
+        """
+        twin = Registry(
+            byType=dict(self._byType),
+            byName=dict(self._byName),
+            seekers=list(self._seekers),
+        )
+        for spec, adapter in self._interfaces:
+            twin.register(spec, adapter)
+        return twin

@@ -1,0 +1,245 @@
+"""
+Every interface of this package, with its contract.
+
+The adapters know neither the wire nor a serializer's format: an adapter says
+what an object I{is}, a serializer decides how that is written.
+"""
+
+# The signatures of zope interfaces have no self.
+# mypy: disable-error-code="no-self-argument"
+# ruff: noqa: N805, D102
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from zope.interface import Attribute, Interface
+
+from migrate.model import Actions, Description, Descriptor, External, Named
+
+
+class ICapture(Interface):
+    """
+    The walk over one graph, as an adapter sees it.  Nothing that an adapter
+    does through it changes the graph or the process.
+    """
+
+    reactor: Any = Attribute("The reactor that the graph lives on.")
+
+    def reading(selectable: object) -> bool:
+        """
+        @return: whether the reactor watches C{selectable} for reading.
+        """
+
+    def writing(selectable: object) -> bool:
+        """
+        @return: whether the reactor watches C{selectable} for writing.
+        """
+
+    def contains(candidate: object) -> bool:
+        """
+        @return: whether C{candidate} is an object of the graph: one met by
+            the walk so far that moves itself and does not go by name.
+            Always false for atoms (None, numbers, text, bytes).
+        """
+
+
+class ILoading(Interface):
+    """
+    One graph's arrival, as an adapter sees it.
+    """
+
+    reactor: Any = Attribute("The reactor that the graph will live on.")
+
+    def own(descriptor: Descriptor) -> int:
+        """
+        Take the ownership of a received descriptor.  From then on whoever
+        called has to close it, by L{onDiscard} too.  A descriptor that nobody
+        owns is closed when the loading is adopted or discarded.
+
+        @return: the descriptor's number.  It is non-inheritable.
+        @raise migrate.errors.MalformedTable: it has an owner already.
+        """
+
+    def external(name: str) -> Any:
+        """
+        @return: what takes the place of the external object of that name.
+        @raise migrate.errors.CannotResolve: nothing does.
+        """
+
+    def resolve(name: Named) -> Any:
+        """
+        Import what a name means, as the policy permits.
+
+        @raise migrate.errors.CannotResolve: there is no such module or
+            attribute.
+        @raise migrate.errors.Forbidden: the policy keeps it out.
+        """
+
+    def afterFill(action: Callable[[], None]) -> None:
+        """
+        Call C{action} once every object is filled, before anything is owned.
+        It may fail, which refuses the graph.
+        """
+
+    def onAdopt(action: Callable[[], None]) -> None:
+        """
+        Call C{action} when the recipient owns the graph, in the order of
+        registration: start to read, to write, to count down.  Until then
+        nothing of the graph may do I/O.  It must not fail.
+        """
+
+    def onDiscard(action: Callable[[], None]) -> None:
+        """
+        Call C{action}, in reverse order, when the graph is thrown away.
+        """
+
+
+class IAdapter(Interface):
+    """
+    Knows one family of objects.
+    """
+
+    name: str = Attribute(
+        "What the table calls this adapter; the same at both sides, always."
+    )
+    complete: bool = Attribute(
+        "Whether C{make} needs arguments that are filled, with all that is "
+        "reachable from them, and not only made."
+    )
+
+    def describe(obj: Any, capture: ICapture) -> Description | Named | External:
+        """
+        Say what C{obj} is.  No side effects: an audit calls this and throws
+        the answer away, while the service runs.
+
+        @raise migrate.errors.NotMovable: it cannot be moved, now or ever.
+        """
+
+    def make(cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
+        """
+        Make a blank: an object whose identity is final and whose state is
+        missing.
+
+        @param cls: the class of the description.
+        @param arguments: those of the description.  Made, and filled too if
+            L{complete}.
+        """
+
+    def fill(obj: Any, state: dict[str, Any], loading: ILoading) -> None:
+        """
+        Give the blank its state.  The values are made, but perhaps not yet
+        filled: what needs them whole belongs into C{loading.afterFill}.
+        Called only where the description had a state.
+        """
+
+
+class ILiveAdapter(IAdapter):
+    """
+    Knows a family of objects that the reactor or the kernel acts upon.
+    """
+
+    def actions(obj: Any, capture: ICapture) -> Actions:
+        """
+        Say how the janitor pauses, resumes and releases C{obj}.  Called in the
+        same reactor turn as C{describe}, before anything is paused.
+        """
+
+
+class ISeeker(Interface):
+    """
+    Finds what belongs to a graph and is not reachable from it, such as timers.
+    """
+
+    def seek(capture: ICapture) -> Iterable[object]:
+        """
+        Called when a walk has come to its end, and again as long as that
+        brings anything new.
+
+        @return: objects that belong to the graph; those already met are
+            passed over.
+        """
+
+
+class IPolicy(Interface):
+    """
+    What a graph may name at the recipient.
+    """
+
+    def permits(module: str, qualname: str) -> bool:
+        """
+        @return: whether that may be imported and built.  Asked before the
+            import.
+        """
+
+
+class IDump(Interface):
+    """
+    A graph written down.
+    """
+
+    chunks: Iterable[bytes] = Attribute("The records, in pieces of bounded size.")
+    filenos: Sequence[int] = Attribute(
+        "The descriptors, in the order of their numbers in the records; still "
+        "the origin's."
+    )
+    live: Sequence[tuple[ILiveAdapter, Any]] = Attribute(
+        "What the janitor has to act upon, in the order of the walk."
+    )
+    names: Sequence[Named] = Attribute("All that the graph needs imported.")
+    objects: int = Attribute("How many objects move.")
+
+
+class ILoader(Interface):
+    """
+    Makes one graph again.  Ends with exactly one of C{adopt} and C{discard}.
+    """
+
+    def feed(chunk: bytes) -> None:
+        """
+        Take the next piece.
+
+        @raise migrate.errors.LoadError: the graph cannot be made.
+        """
+
+    def finish(filenos: Sequence[int]) -> Any:
+        """
+        Make and fill everything.  No I/O.
+
+        @param filenos: the received descriptors, all of them; the loader owns
+            them from this call on, whether it raises or not.
+        @return: the root of the graph.
+        @raise migrate.errors.LoadError: the graph cannot be made.
+        """
+
+    def adopt() -> None:
+        """
+        The graph is this process's own: start everything.
+        """
+
+    def discard() -> None:
+        """
+        Throw away whatever was made, and close what came with it.  May be
+        called at any time before L{adopt}; does nothing the second time.
+        """
+
+
+class ISerializer(Interface):
+    """
+    Writes and reads graphs.
+    """
+
+    name: str = Attribute("What a claim calls it.")
+
+    def dump(root: object, label: str, environment: Any) -> IDump:
+        """
+        @param label: what paths in reports begin with.
+        @param environment: a L{migrate.graph.Environment}.
+        @raise migrate.errors.CannotMigrate: with all refusals at once.
+        """
+
+    def loader(environment: Any) -> ILoader:
+        """
+        @return: an empty loader.
+        """
