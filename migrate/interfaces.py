@@ -6,8 +6,6 @@ what an object I{is}, a serializer decides how that is written.
 """
 
 # The signatures of zope interfaces have no self.
-# mypy: disable-error-code="no-self-argument"
-# ruff: noqa: N805, D102
 
 from __future__ import annotations
 
