@@ -24,7 +24,7 @@ class Registry:
     """
 
     _byType: dict[type, IAdapter] = attrs.field(factory=dict)
-    _byInterface: AdapterRegistry = attrs.field(factory=AdapterRegistry)
+    _byInterface: Any = attrs.field(factory=AdapterRegistry)
     _interfaces: list[tuple[InterfaceClass, IAdapter]] = attrs.field(factory=list)
     _byName: dict[str, IAdapter] = attrs.field(factory=dict)
     _seekers: list[ISeeker] = attrs.field(factory=list)
@@ -71,8 +71,10 @@ class Registry:
             if found is not None:
                 return found
         if any("__implemented__" in base.__dict__ for base in cls.__mro__):
-            adapter: Any = self._byInterface.lookup1(implementedBy(cls), IAdapter)
-            return adapter  # type: ignore[no-any-return]
+            adapter: IAdapter | None = self._byInterface.lookup1(
+                implementedBy(cls), IAdapter
+            )
+            return adapter
         return None
 
     def named(self, name: str) -> IAdapter | None:
