@@ -1,0 +1,470 @@
+"""
+The conversation of a handover as two literal tables: for each role, what an
+event means in a state, which state follows, and which effects to perform.
+
+Sans I/O: it must not know sockets, reactors, graphs, nor how an effect is
+performed.  The performer carries out the effects of one event in order and
+feeds what comes of them back as events.
+
+The commit point is L{Effect.SEND_COMMIT}.  Before it either side may refuse
+and the origin resumes; after it the origin resumes only once the recipient is
+known to be gone.
+
+Death is told by the kernel.  Each side holds one end of a pipe whose other end
+only the peer's process has (its I{life}):
+
+  - a life that ends without a word: the peer is dead;
+  - a byte on the origin's life: the origin lost the stream, and resumed;
+  - the end of the recipient's life: it is dead, or has thrown the graph away.
+
+A life is looked at only once the stream has ended, when all that was said on it
+has been read.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+
+from migrate.errors import LocalProtocolError, MigrationError, RemoteProtocolError
+
+
+class Role(enum.Enum):
+    """
+    The two sides of a handover.
+    """
+
+    ORIGIN = "origin"
+    RECIPIENT = "recipient"
+
+
+class State(enum.Enum):
+    """
+    Where a conversation stands.  Some names serve both roles.
+    """
+
+    GREETING = "greeting"
+    """Nothing is known of the peer."""
+    IDENTIFYING = "identifying"
+    """Versions fit; the peer has to prove who it is."""
+    TRUSTED = "trusted"
+    """Origin: waits for a claim."""
+    AUDITING = "auditing"
+    """Origin: a claim came; can the graph move?"""
+    CLAIMED = "claimed"
+    """Origin: the service is in transit, still served; the recipient prepares."""
+    TRANSFERRING = "transferring"
+    """Origin: the service is paused, the graph sent."""
+    COMMITTED = "committed"
+    """Origin: COMMIT is sent; the recipient owns the service once it reads it."""
+    ATTACHING = "attaching"
+    """Recipient: the secondary transport is being made."""
+    IDLE = "idle"
+    """Recipient: may claim."""
+    CLAIMING = "claiming"
+    """Recipient: waits for the manifest."""
+    PREPARING = "preparing"
+    """Recipient: imports, checks its limits."""
+    RECEIVING = "receiving"
+    """Recipient: records and descriptors come in."""
+    LOADING = "loading"
+    """Recipient: all has come."""
+    PREPARED = "prepared"
+    """Recipient: everything is made, nothing is started."""
+    IN_DOUBT = "in doubt"
+    """The stream is lost while the peer may own the service: its life decides."""
+    CLOSED = "closed"
+    """The conversation is over."""
+
+
+class Event(enum.Enum):
+    """
+    What happens.  The value of a message's event is the message's name;
+    the other events are local, and their values say so by a leading dash.
+    """
+
+    HELLO = "Hello"
+    LOGIN_START = "LoginStart"
+    LOGIN_CHALLENGE = "LoginChallenge"
+    LOGIN_PROOF = "LoginProof"
+    LOGIN_ACCEPTED = "LoginAccepted"
+    WELCOME = "Welcome"
+    ATTACHED = "Attached"
+    LIST = "List"
+    SERVICES = "Services"
+    CLAIM = "Claim"
+    NAMES = "NamesPart"
+    MANIFEST = "Manifest"
+    READY = "Ready"
+    REFUSED = "Refused"
+    RECORDS = "Records"
+    END = "End"
+    PREPARED = "Prepared"
+    COMMIT = "Commit"
+    ROLLBACK = "Rollback"
+    ADOPTED = "Adopted"
+    FAILED = "Failed"
+    TRUST = "-trust"
+    """The peer is who it should be."""
+    ADMIT = "-admit"
+    """What was being done has succeeded."""
+    DENY = "-deny"
+    """What was being done has failed."""
+    WANT = "-want"
+    """Recipient: claim a service."""
+    ASK = "-ask"
+    """Recipient: ask what is published."""
+    COMPLETE = "-complete"
+    """Recipient: all records and all descriptors have come."""
+    LOST = "-lost"
+    """The stream has ended; everything that was said on it has been read."""
+    TIMEOUT = "-timeout"
+    """The deadline of the step has passed."""
+    GONE = "-gone"
+    """The peer's life has ended without a word."""
+    RESUMED = "-resumed"
+    """Recipient: the origin's life says that it resumed."""
+
+    @property
+    def isLocal(self) -> bool:
+        """
+        Whether the event comes from this side and not from the peer.
+        """
+        return self.value.startswith("-")
+
+
+class Effect(enum.Enum):
+    """
+    What the performer does.  Each is atomic to the machine: it is done before
+    the next one begins.
+    """
+
+    CHECK_VERSIONS = enum.auto()
+    """Compare the peer's hello with this side; close if they cannot be bridged."""
+    IDENTIFY = enum.auto()
+    """Check the peer's kernel credentials, or begin the login."""
+    CHALLENGE = enum.auto()
+    """Origin: answer the beginning of a login."""
+    VERIFY = enum.auto()
+    """Check the peer's proof."""
+    PROVE = enum.auto()
+    """Recipient: answer the challenge."""
+    SEND_WELCOME = enum.auto()
+    """Origin: tell where the secondary transport is."""
+    ATTACH = enum.auto()
+    """Recipient: open the secondary transport."""
+    BEGIN = enum.auto()
+    """Recipient: everything is in place; claims may be made."""
+    SEND_LIST = enum.auto()
+    """Recipient: ask what is published."""
+    SEND_SERVICES = enum.auto()
+    """Origin: tell what is published."""
+    REPORT_SERVICES = enum.auto()
+    """Recipient: what is published has been told."""
+    SEND_CLAIM = enum.auto()
+    """Recipient: claim a service."""
+    RESERVE = enum.auto()
+    """Origin: the service is in transit."""
+    UNRESERVE = enum.auto()
+    """Origin: the service is available again."""
+    AUDIT = enum.auto()
+    """Origin: find out whether the graph can move."""
+    SEND_MANIFEST = enum.auto()
+    """Origin: tell what the recipient will need."""
+    COLLECT_NAMES = enum.auto()
+    """Recipient: keep names that come ahead of the manifest."""
+    PREPARE = enum.auto()
+    """Recipient: import what the graph needs, check the limits."""
+    SEND_READY = enum.auto()
+    """Recipient: let the transfer begin."""
+    CAPTURE = enum.auto()
+    """Origin: write the graph down."""
+    PAUSE = enum.auto()
+    """Origin: the service is out of the reactor's hands."""
+    SEND_GRAPH = enum.auto()
+    """Origin: send the descriptors and the records, and say that they end."""
+    FEED = enum.auto()
+    """Recipient: take records."""
+    NOTE_END = enum.auto()
+    """Recipient: no more records will come."""
+    LOAD = enum.auto()
+    """Recipient: make everything, start nothing."""
+    SEND_PREPARED = enum.auto()
+    """Recipient: say that it could own the service."""
+    SEND_COMMIT = enum.auto()
+    """Origin: the commit point."""
+    SEND_ADOPTED = enum.auto()
+    """Recipient: say that it owns the service."""
+    ADOPT = enum.auto()
+    """Recipient: start everything."""
+    DISCARD = enum.auto()
+    """Recipient: throw away what was made."""
+    RELEASE = enum.auto()
+    """Origin: let go of its copies, silently."""
+    DEPART = enum.auto()
+    """Origin: the service is gone from here."""
+    RESUME = enum.auto()
+    """Origin: the service goes on here exactly as it was."""
+    SEND_REFUSED = enum.auto()
+    """Tell the peer why not."""
+    SEND_ROLLBACK = enum.auto()
+    """Origin: tell the recipient that the service stays."""
+    SEND_FAILED = enum.auto()
+    """Tell the peer why the conversation ends."""
+    REPORT = enum.auto()
+    """Tell this side's operator how it ended."""
+    WATCH = enum.auto()
+    """Look at the peer's life."""
+    SAY_RESUMED = enum.auto()
+    """Origin: say on its life that it resumed, since the stream is lost."""
+    CLOSE = enum.auto()
+    """End the conversation and everything that belongs to it."""
+
+
+@attrs.frozen
+class Step:
+    """
+    What follows an event.
+
+    @ivar state: the state that follows.
+    @ivar effects: what to do, in order.
+    """
+
+    state: State
+    effects: tuple[Effect, ...] = ()
+
+
+Table = Mapping[State, Mapping[Event, Step]]
+
+_S = State
+_V = Event
+_E = Effect
+
+ORIGIN: Table = {
+    _S.GREETING: {
+        _V.HELLO: Step(_S.IDENTIFYING, (_E.CHECK_VERSIONS, _E.IDENTIFY)),
+        _V.DENY: Step(_S.CLOSED, (_E.SEND_FAILED, _E.CLOSE)),
+        _V.FAILED: Step(_S.CLOSED, (_E.CLOSE,)),
+        _V.TIMEOUT: Step(_S.CLOSED, (_E.SEND_FAILED, _E.CLOSE)),
+        _V.LOST: Step(_S.CLOSED, (_E.CLOSE,)),
+    },
+    _S.IDENTIFYING: {
+        _V.LOGIN_START: Step(_S.IDENTIFYING, (_E.CHALLENGE,)),
+        _V.LOGIN_PROOF: Step(_S.IDENTIFYING, (_E.VERIFY,)),
+        _V.TRUST: Step(_S.TRUSTED, (_E.SEND_WELCOME,)),
+        _V.DENY: Step(_S.CLOSED, (_E.SEND_FAILED, _E.CLOSE)),
+        _V.FAILED: Step(_S.CLOSED, (_E.CLOSE,)),
+        _V.TIMEOUT: Step(_S.CLOSED, (_E.SEND_FAILED, _E.CLOSE)),
+        _V.LOST: Step(_S.CLOSED, (_E.CLOSE,)),
+    },
+    _S.TRUSTED: {
+        _V.LIST: Step(_S.TRUSTED, (_E.SEND_SERVICES,)),
+        _V.CLAIM: Step(_S.AUDITING, (_E.RESERVE, _E.AUDIT)),
+        _V.DENY: Step(_S.CLOSED, (_E.SEND_FAILED, _E.CLOSE)),
+        _V.FAILED: Step(_S.CLOSED, (_E.CLOSE,)),
+        _V.LOST: Step(_S.CLOSED, (_E.CLOSE,)),
+    },
+    _S.AUDITING: {
+        _V.ADMIT: Step(_S.CLAIMED, (_E.SEND_MANIFEST,)),
+        _V.DENY: Step(_S.TRUSTED, (_E.UNRESERVE, _E.SEND_REFUSED)),
+        _V.LOST: Step(_S.CLOSED, (_E.UNRESERVE, _E.CLOSE)),
+    },
+    _S.CLAIMED: {
+        _V.READY: Step(_S.TRANSFERRING, (_E.CAPTURE, _E.PAUSE, _E.SEND_GRAPH)),
+        _V.REFUSED: Step(_S.TRUSTED, (_E.UNRESERVE, _E.REPORT)),
+        _V.DENY: Step(_S.CLOSED, (_E.UNRESERVE, _E.SEND_FAILED, _E.CLOSE)),
+        _V.FAILED: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+        _V.TIMEOUT: Step(_S.CLOSED, (_E.UNRESERVE, _E.SEND_FAILED, _E.CLOSE)),
+        _V.LOST: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+    },
+    _S.TRANSFERRING: {
+        _V.PREPARED: Step(_S.COMMITTED, (_E.SEND_COMMIT,)),
+        _V.REFUSED: Step(_S.TRUSTED, (_E.RESUME, _E.UNRESERVE, _E.REPORT)),
+        _V.DENY: Step(
+            _S.TRUSTED, (_E.SEND_ROLLBACK, _E.RESUME, _E.UNRESERVE, _E.REPORT)
+        ),
+        _V.FAILED: Step(_S.CLOSED, (_E.RESUME, _E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+        _V.TIMEOUT: Step(
+            _S.CLOSED,
+            (
+                _E.SEND_ROLLBACK,
+                _E.SAY_RESUMED,
+                _E.RESUME,
+                _E.UNRESERVE,
+                _E.REPORT,
+                _E.CLOSE,
+            ),
+        ),
+        _V.LOST: Step(
+            _S.CLOSED,
+            (_E.SAY_RESUMED, _E.RESUME, _E.UNRESERVE, _E.REPORT, _E.CLOSE),
+        ),
+    },
+    _S.COMMITTED: {
+        _V.ADOPTED: Step(_S.TRUSTED, (_E.RELEASE, _E.DEPART)),
+        _V.TIMEOUT: Step(_S.COMMITTED, (_E.REPORT,)),
+        _V.DENY: Step(_S.IN_DOUBT, (_E.WATCH,)),
+        _V.FAILED: Step(_S.IN_DOUBT, (_E.WATCH,)),
+        _V.LOST: Step(_S.IN_DOUBT, (_E.WATCH,)),
+    },
+    _S.IN_DOUBT: {
+        _V.GONE: Step(_S.CLOSED, (_E.RESUME, _E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+        _V.TIMEOUT: Step(_S.IN_DOUBT),
+        _V.LOST: Step(_S.IN_DOUBT),
+    },
+    _S.CLOSED: {
+        _V.LOST: Step(_S.CLOSED),
+        _V.TRUST: Step(_S.CLOSED),
+        _V.DENY: Step(_S.CLOSED),
+        _V.TIMEOUT: Step(_S.CLOSED),
+    },
+}
+"""
+What the origin does.
+"""
+
+_FAIL = Step(_S.CLOSED, (_E.SEND_FAILED, _E.REPORT, _E.CLOSE))
+_END = Step(_S.CLOSED, (_E.REPORT, _E.CLOSE))
+
+RECIPIENT: Table = {
+    _S.GREETING: {
+        _V.HELLO: Step(_S.IDENTIFYING, (_E.CHECK_VERSIONS, _E.IDENTIFY)),
+        _V.DENY: _FAIL,
+        _V.FAILED: _END,
+        _V.TIMEOUT: _FAIL,
+        _V.LOST: _END,
+    },
+    _S.IDENTIFYING: {
+        _V.LOGIN_CHALLENGE: Step(_S.IDENTIFYING, (_E.PROVE,)),
+        _V.LOGIN_ACCEPTED: Step(_S.IDENTIFYING, (_E.VERIFY,)),
+        _V.WELCOME: Step(_S.ATTACHING, (_E.ATTACH,)),
+        _V.DENY: _FAIL,
+        _V.FAILED: _END,
+        _V.TIMEOUT: _FAIL,
+        _V.LOST: _END,
+    },
+    _S.ATTACHING: {
+        _V.ATTACHED: Step(_S.IDLE, (_E.BEGIN,)),
+        _V.DENY: _FAIL,
+        _V.FAILED: _END,
+        _V.TIMEOUT: _FAIL,
+        _V.LOST: _END,
+    },
+    _S.IDLE: {
+        _V.ASK: Step(_S.IDLE, (_E.SEND_LIST,)),
+        _V.SERVICES: Step(_S.IDLE, (_E.REPORT_SERVICES,)),
+        _V.WANT: Step(_S.CLAIMING, (_E.SEND_CLAIM,)),
+        _V.DENY: _FAIL,
+        _V.FAILED: _END,
+        _V.TIMEOUT: _FAIL,
+        _V.LOST: _END,
+    },
+    _S.CLAIMING: {
+        _V.NAMES: Step(_S.CLAIMING, (_E.COLLECT_NAMES,)),
+        _V.MANIFEST: Step(_S.PREPARING, (_E.PREPARE,)),
+        _V.REFUSED: Step(_S.IDLE, (_E.REPORT,)),
+        _V.DENY: _FAIL,
+        _V.FAILED: _END,
+        _V.TIMEOUT: _FAIL,
+        _V.LOST: _END,
+    },
+    _S.PREPARING: {
+        _V.ADMIT: Step(_S.RECEIVING, (_E.SEND_READY,)),
+        _V.DENY: Step(_S.IDLE, (_E.SEND_REFUSED, _E.DISCARD, _E.REPORT)),
+        _V.FAILED: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
+        _V.LOST: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
+        _V.TIMEOUT: Step(
+            _S.CLOSED, (_E.DISCARD, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)
+        ),
+    },
+    _S.RECEIVING: {
+        _V.RECORDS: Step(_S.RECEIVING, (_E.FEED,)),
+        _V.END: Step(_S.RECEIVING, (_E.NOTE_END,)),
+        _V.COMPLETE: Step(_S.LOADING, (_E.LOAD,)),
+        _V.ROLLBACK: Step(_S.IDLE, (_E.DISCARD, _E.REPORT)),
+        _V.DENY: Step(
+            _S.CLOSED, (_E.DISCARD, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)
+        ),
+        _V.FAILED: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
+        _V.TIMEOUT: Step(
+            _S.CLOSED, (_E.DISCARD, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)
+        ),
+        _V.LOST: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
+    },
+    _S.LOADING: {
+        _V.ADMIT: Step(_S.PREPARED, (_E.SEND_PREPARED,)),
+        _V.DENY: Step(_S.IDLE, (_E.DISCARD, _E.SEND_REFUSED, _E.REPORT)),
+        _V.LOST: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
+    },
+    _S.PREPARED: {
+        _V.COMMIT: Step(_S.IDLE, (_E.SEND_ADOPTED, _E.ADOPT)),
+        _V.ROLLBACK: Step(_S.IDLE, (_E.DISCARD, _E.REPORT)),
+        _V.FAILED: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
+        _V.DENY: Step(_S.IN_DOUBT, (_E.WATCH,)),
+        _V.TIMEOUT: Step(_S.PREPARED),
+        _V.LOST: Step(_S.IN_DOUBT, (_E.WATCH,)),
+    },
+    _S.IN_DOUBT: {
+        _V.GONE: Step(_S.CLOSED, (_E.ADOPT, _E.CLOSE)),
+        _V.RESUMED: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
+        _V.TIMEOUT: Step(_S.IN_DOUBT),
+        _V.LOST: Step(_S.IN_DOUBT),
+    },
+    _S.CLOSED: {
+        _V.LOST: Step(_S.CLOSED),
+        _V.DENY: Step(_S.CLOSED),
+        _V.TIMEOUT: Step(_S.CLOSED),
+    },
+}
+"""
+What the recipient does.
+"""
+
+
+@attrs.define
+class Handover:
+    """
+    One side's machine.
+
+    @ivar role: which side it is.
+    @ivar state: where the conversation stands.
+    """
+
+    role: Role
+    state: State = State.GREETING
+
+    @property
+    def table(self) -> Table:
+        """
+        The table of this side.
+        """
+        return ORIGIN if self.role is Role.ORIGIN else RECIPIENT
+
+    def handle(self, event: Event) -> tuple[Effect, ...]:
+        """
+        Let C{event} happen.
+
+        @return: the effects to perform, in order.
+        @raise LocalProtocolError: this side may not do that in this state.
+            Nothing has changed.
+        @raise RemoteProtocolError: the peer may not do that in this state.
+            Nothing has changed.
+        """
+        step = self.table[self.state].get(event)
+        if step is None:
+            raise self._illegal(event)
+        self.state = step.state
+        return step.effects
+
+    def _illegal(self, event: Event) -> MigrationError:
+        name = event.value.lstrip("-")
+        if event.isLocal:
+            return LocalProtocolError(
+                f"{name!r} cannot happen to the {self.role.value} while it is "
+                f"{self.state.value}"
+            )
+        return RemoteProtocolError(
+            f"the peer sent {name} while the {self.role.value} is {self.state.value}"
+        )
