@@ -1,0 +1,3 @@
+"""
+An interactive Python shell over telnet that survives its own upgrade.
+"""
