@@ -1,0 +1,3 @@
+"""
+The tests of L{migrate}, and what several of them share.
+"""
