@@ -134,7 +134,7 @@ class WaitingTests(TestCase):
         """
         The end tells which signal caused it.
         """
-        child = self.processes.start(["sh", "-c", "echo on; cat"], self.mktemp())
+        child = self.processes.start(["sh", "-c", "echo on; exec cat"], self.mktemp())
         yield child.line("on")
         child.signal(signal.SIGTERM)
         ended = yield child.ended()
