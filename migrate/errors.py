@@ -18,6 +18,7 @@ The tree::
     +-- PeerLost                 the conversation ended early
     +-- PeerTimeout              the peer did not answer by its deadline
     +-- NotTrusted               the peer is not who it should be
+    +-- DescriptorLimit          this process may not open that many
     +-- ServiceUnavailable       no service that can be claimed
     |   +-- UnknownService
     |   +-- ServiceInTransit
@@ -165,6 +166,12 @@ class PeerTimeout(MigrationError):
 class NotTrusted(MigrationError):
     """
     The peer is not one that this process was told to trust.
+    """
+
+
+class DescriptorLimit(MigrationError):
+    """
+    This process may not open as many descriptors as a service brings.
     """
 
 
