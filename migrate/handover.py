@@ -223,6 +223,29 @@ class Effect(enum.Enum):
     """End the conversation and everything that belongs to it."""
 
 
+UNFAILING = frozenset(
+    {
+        Effect.ADOPT,
+        Effect.CLOSE,
+        Effect.DEPART,
+        Effect.DISCARD,
+        Effect.RELEASE,
+        Effect.REPORT,
+        Effect.RESUME,
+        Effect.SAY_RESUMED,
+        Effect.SEND_FAILED,
+        Effect.SEND_REFUSED,
+        Effect.SEND_ROLLBACK,
+        Effect.UNRESERVE,
+        Effect.WATCH,
+    }
+)
+"""
+The effects that undo, or that follow the commit point: whatever happens in
+one, the next is performed.
+"""
+
+
 @attrs.frozen
 class Step:
     """

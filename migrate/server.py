@@ -1,0 +1,360 @@
+"""
+The migration server: publishes services of this process and lets recipients
+claim them over a control endpoint.
+
+It must not know how a conversation goes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+from twisted.application.service import IService, MultiService
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
+
+from migrate.adapters import defaultRegistry
+from migrate.control import DEFAULT, ControlAddress
+from migrate.conversation import Deadlines
+from migrate.credentials import UserPolicy
+from migrate.errors import NotTrusted, ServiceInTransit, ServiceUnavailable
+from migrate.graph import Environment, PickleSerializer, Registry, TableSerializer
+from migrate.interfaces import ISerializer
+from migrate.origin import Moved, Offer, OriginConversation
+from migrate.publication import Publication
+
+CONTROL = "(control)"
+"""
+What a recipient claims to inherit the control listener, when nothing else is
+left.  No service can be published under this name.
+"""
+
+
+class ControlFactory(ServerFactory):
+    """
+    Makes the origin's ends of conversations.
+    """
+
+    noisy = False
+
+    def __init__(self, server: MigrationServer) -> None:
+        self.server = server
+
+    def buildProtocol(self, addr: object) -> OriginConversation:
+        """
+        See L{twisted.internet.interfaces.IProtocolFactory}.
+        """
+        conversation = OriginConversation(self.server)
+        conversation.factory = self
+        self.server.conversations.add(conversation)
+        return conversation
+
+
+def detach(service: Any) -> None:
+    """
+    Take a service out of its parent without a word to either: it runs on
+    elsewhere.
+    """
+    parent = service.parent
+    if parent is None:
+        return
+    parent.services[:] = [other for other in parent.services if other is not service]
+    if service.name is not None:
+        parent.namedServices.pop(service.name, None)
+
+
+def attach(parent: Any, service: Any) -> None:
+    """
+    Make a service that runs already the child of C{parent}, without starting it
+    once more.
+    """
+    service.parent = parent
+    parent.services.append(service)
+    if service.name is not None:
+        parent.namedServices[service.name] = service
+
+
+class MigrationServer(MultiService):
+    """
+    Publishes services of this process.
+
+    Add it to an application, give it services, and they can be moved to
+    another process while they run::
+
+        server = MigrationServer("unix:migrate.sock")
+        server.publish("chat", chatService)
+        server.setServiceParent(application)
+
+    @ivar publication: what is published.
+    @ivar whenEmpty: called once everything is gone, the control listener too;
+        stops the reactor unless told otherwise.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        control: str = DEFAULT,
+        *,
+        reactor: Any = None,
+        registry: Registry | None = None,
+        policy: UserPolicy | None = None,
+        checkers: Sequence[ICredentialsChecker] = (),
+        deadlines: Deadlines | None = None,
+        whenEmpty: Callable[[], None] | None = None,
+    ) -> None:
+        """
+        @param control: an endpoint string, C{unix:PATH[:mode=600]} or
+            C{tcp:...}.
+        @param policy: whose processes may take services over by the kernel's
+            word; this user's own and root's by default.
+        @param checkers: who may over TCP, as C{strcred} makes them.
+        @raise migrate.errors.ControlError: C{control} is no such endpoint.
+        """
+        super().__init__()
+        if reactor is None:
+            from twisted.internet import reactor
+        self.reactor = reactor
+        self.control = ControlAddress.parse(control)
+        self.registry = defaultRegistry() if registry is None else registry
+        self.policy = UserPolicy() if policy is None else policy
+        self.checkers = tuple(checkers)
+        self.deadlines = Deadlines() if deadlines is None else deadlines
+        self.whenEmpty = reactor.stop if whenEmpty is None else whenEmpty
+        self.publication = Publication()
+        self.serializers: Mapping[str, ISerializer] = {
+            each.name: each for each in (TableSerializer(), PickleSerializer())
+        }
+        self.conversations: set[OriginConversation] = set()
+        self.controlFactory = ControlFactory(self)
+        self.port: IListeningPort | None = None
+        self.secondary = b""
+        self._secondaryPort: Any = None
+        self._directory: str | None = None
+        self._expected: dict[bytes, OriginConversation] = {}
+        self._controlInTransit = False
+
+    # For applications.
+
+    def publish(self, name: str, service: Any) -> None:
+        """
+        Offer a service to recipients as C{name}.  One without a parent
+        becomes a child of this server, and is started and stopped with it.
+
+        @param service: anything that adapts to L{IService}.
+        @raise ValueError: the name or the service is taken.
+        """
+        adapted = IService(service)
+        self.publication.publish(name, adapted)
+        if getattr(adapted, "parent", None) is None:
+            adapted.setServiceParent(self)
+
+    # The control endpoint.
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen for recipients.
+
+        @raise migrate.errors.ControlError: the control endpoint cannot be
+            listened on.
+        """
+        self.listen()
+        super().privilegedStartService()
+
+    def startService(self) -> None:
+        """
+        See L{IService}.
+        """
+        self.listen()
+        super().startService()
+
+    def listen(self) -> None:
+        """
+        Listen on the control endpoint, unless that is done already.
+
+        @raise migrate.errors.ControlError: it cannot be listened on.
+        """
+        if self.port is None:
+            self.serve(self.control.listen(self.reactor, self.controlFactory))
+
+    def serve(self, port: IListeningPort) -> None:
+        """
+        Let recipients in by a port that listens already.
+        """
+        self.port = port
+        if self.control.kind == "unix":
+            self.secondary = os.fsencode(self.control.path)
+        else:
+            self._listenForSecondaries()
+        self._log.info("recipients are let in at {control}", control=str(self.control))
+
+    def _listenForSecondaries(self) -> None:
+        """
+        Descriptors need a UNIX socket, whatever the primary stream is.  What
+        guards it is the kernel's word on the peer, and the token.
+        """
+        if sys.platform == "linux":
+            self.secondary = b"\0migrate-" + secrets.token_hex(16).encode()
+        else:
+            self._directory = tempfile.mkdtemp(prefix="migrate-")
+            self.secondary = os.fsencode(os.path.join(self._directory, "secondary"))
+        self._secondaryPort = self.reactor.listenUNIX(
+            self.secondary.decode(), self.controlFactory, mode=0o600
+        )
+
+    def stopService(self) -> Any:
+        """
+        See L{IService}.
+        """
+        port, self.port = self.port, None
+        if port is not None:
+            port.stopListening()
+        self._stopSecondary()
+        for conversation in list(self.conversations):
+            conversation.transport.loseConnection()
+        return super().stopService()
+
+    def _stopSecondary(self) -> None:
+        if self._secondaryPort is not None:
+            self._secondaryPort.stopListening()
+            self._secondaryPort = None
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
+
+    # For conversations.
+
+    def states(self) -> Mapping[str, str]:
+        """
+        @return: what is published, and the state of each.
+        """
+        return {name: state.value for name, state in self.publication.states().items()}
+
+    def environment(self, **externals: object) -> Environment:
+        """
+        @return: what a walk or a loading needs to know of this process.
+        """
+        return Environment(
+            registry=self.registry, reactor=self.reactor, externals=externals
+        )
+
+    def reserve(self, name: str) -> Offer:
+        """
+        Put a service in transit.
+
+        @raise ServiceUnavailable: it cannot be had.
+        """
+        if name == CONTROL:
+            return self._reserveControl()
+        service: Any = self.publication.reserve(name)
+        forbidden = [
+            (other, f"it is published on its own, as {label!r}")
+            for label, other in self.publication.services().items()
+            if other is not service
+        ]
+        if service.parent is not self:
+            forbidden.append((self, "it is the migration server of this process"))
+        externals = {} if service.parent is None else {"parent": service.parent}
+        return Offer(
+            name,
+            service,
+            attrs.evolve(self.environment(**externals), forbidden=forbidden),
+            restore=lambda: self.publication.restore(name),
+            depart=lambda: self._depart(name, service),
+        )
+
+    def _depart(self, name: str, service: Any) -> None:
+        self.publication.depart(name)
+        detach(service)
+
+    def _reserveControl(self) -> Offer:
+        left = self.publication.names()
+        if left:
+            raise ServiceUnavailable(
+                f"the control endpoint stays: {', '.join(left)} is still published here"
+            )
+        if self._controlInTransit or self.port is None:
+            raise ServiceInTransit("the control endpoint is being moved already")
+        self._controlInTransit = True
+        return Offer(
+            CONTROL,
+            self.port,
+            self.environment(factory=self.controlFactory),
+            restore=self._restoreControl,
+            depart=self._departControl,
+        )
+
+    def _restoreControl(self) -> None:
+        self._controlInTransit = False
+
+    def _departControl(self) -> None:
+        self.port = None
+
+    def expect(self, token: bytes, conversation: OriginConversation) -> None:
+        """
+        A secondary connection will come that shows C{token}.
+        """
+        self._expected[token] = conversation
+
+    def attach(self, token: bytes, protocol: OriginConversation) -> None:
+        """
+        A secondary connection has come.
+
+        @raise NotTrusted: nobody was told that token.
+        """
+        conversation = self._expected.pop(token, None)
+        if conversation is None:
+            raise NotTrusted("its token was given to nobody")
+        conversation.attach(protocol)
+
+    def moved(self, report: Moved) -> None:
+        """
+        Something is gone.
+        """
+        self._log.info(
+            "moved {service} to process {pid} in {ms:.2f} ms: {objects} objects, "
+            "{descriptors} descriptors",
+            service=report.service,
+            pid=report.pid,
+            ms=report.pause * 1000,
+            objects=report.objects,
+            descriptors=report.descriptors,
+        )
+
+    def ended(self, conversation: OriginConversation) -> None:
+        """
+        A conversation is over.
+        """
+        self.conversations.discard(conversation)
+        for token, expected in list(self._expected.items()):
+            if expected is conversation:
+                del self._expected[token]
+        self._endIfEmpty()
+
+    def _endIfEmpty(self) -> None:
+        """
+        With nothing left to publish, and nobody in conversation who might
+        claim the control endpoint, this process has done its work.
+        """
+        states = self.publication.states()
+        if not states or self.publication.names():
+            return
+        if any(not each.isSecondary for each in self.conversations):
+            return
+        whenEmpty, self.whenEmpty = self.whenEmpty, _nothing
+        whenEmpty()
+
+
+def _nothing() -> None:
+    """
+    It has been called already.
+    """
