@@ -33,7 +33,8 @@ class Registry:
         """
         Let C{adapter} speak for a class and its subclasses, or for every
         class that implements an interface.  A later registration for the
-        same class or interface replaces the earlier one.
+        same class or interface replaces the earlier one.  An adapter for
+        C{object} speaks for bare C{object()} instances only.
 
         @raise ValueError: another adapter has the same name.
         """
@@ -68,7 +69,7 @@ class Registry:
         """
         for candidate in cls.__mro__:
             found = self._byType.get(candidate)
-            if found is not None:
+            if found is not None and (candidate is not object or cls is object):
                 return found
         if any("__implemented__" in base.__dict__ for base in cls.__mro__):
             adapter: IAdapter | None = self._byInterface.lookup1(
