@@ -27,6 +27,7 @@ from typing import Any
 import attrs
 from zope.interface import implementer
 
+from migrate.adapters.attributes import readAttributes, writeAttributes
 from migrate.errors import LoadError
 from migrate.graph.registry import Registry
 from migrate.interfaces import IAdapter, ICapture, ILoading
@@ -206,7 +207,8 @@ class CompilerAdapter:
         """
         See L{IAdapter.describe}.
         """
-        rest = {key: value for key, value in vars(obj).items() if key != "flags"}
+        rest = readAttributes(obj)
+        del rest["flags"]
         features = [
             name for name, flag in _FEATURES.items() if flag and obj.flags & flag
         ]
@@ -239,7 +241,7 @@ class CompilerAdapter:
             obj.flags = codeop.Compile().flags | state["extra"]
             for name in state["features"]:
                 obj.flags |= _FEATURES[name]
-            vars(obj).update(state["attributes"])
+            writeAttributes(obj, state["attributes"])
 
         loading.afterFill(finish)
 
@@ -260,7 +262,7 @@ class InterpreterAdapter:
         """
         See L{IAdapter.describe}.
         """
-        return Description(type(obj), (), vars(obj))
+        return Description(type(obj), (), readAttributes(obj))
 
     def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
         """
@@ -273,7 +275,7 @@ class InterpreterAdapter:
         See L{IAdapter.fill}.  What is typed from now on can move, even if the
         session came from a process that kept nothing.
         """
-        vars(obj).update(state)
+        writeAttributes(obj, state)
         if type(obj.compile) is codeop.CommandCompiler:
             keepSource(obj)
         pending = state.get("_pendingDeferreds")
