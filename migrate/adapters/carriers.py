@@ -1,0 +1,119 @@
+"""
+Looking into what only carries other objects about: functions with closures,
+bound methods, partial calls, Deferreds, loops.
+
+It must not know why anybody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from types import (
+    BuiltinMethodType,
+    CellType,
+    CoroutineType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+)
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+
+# Python shares equal ones of these between code that has nothing to do with
+# each other, the empty one above all.
+_SHARED = (tuple, frozenset)
+
+
+def touches(roots: Iterable[object], wanted: Callable[[object], bool]) -> bool:
+    """
+    @param wanted: told what is met on the way; never an immutable container.
+    @return: whether any of C{roots}, or anything that they carry, is wanted.
+    """
+    waiting = list(roots)
+    # The objects are kept so that no identity is used twice.
+    seen: dict[int, object] = {}
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen[id(item)] = item
+        if type(item) not in _SHARED and wanted(item):
+            return True
+        waiting.extend(carried(item))
+    return False
+
+
+def carried(item: Any) -> Iterable[object]:
+    """
+    @return: the objects that C{item} carries about; empty for whatever is
+        more than a carrier.
+    """
+    for cls in type(item).__mro__:
+        look = _CARRIERS.get(cls)
+        if look is not None:
+            return look(item)
+    return ()
+
+
+def _ofFunction(item: FunctionType) -> Iterator[object]:
+    """
+    Defaults, and what the closure has got hold of.
+    """
+    yield from item.__closure__ or ()
+    yield from item.__defaults__ or ()
+    yield from (item.__kwdefaults__ or {}).values()
+
+
+def _ofCell(item: CellType) -> Iterator[object]:
+    """
+    The content, if there is any yet.
+    """
+    try:
+        yield item.cell_contents
+    except ValueError:
+        return
+
+
+def _ofDeferred(item: Any) -> Iterator[object]:
+    """
+    Whoever waits for the result.
+    """
+    for pair in item._callbacks:
+        for function, arguments, keywords in pair:
+            yield function
+            yield from arguments
+            yield from keywords.values()
+
+
+def _ofSuspended(item: Any) -> list[object]:
+    """
+    The local variables of a generator or coroutine.
+    """
+    frame = getattr(item, "gi_frame", None) or getattr(item, "cr_frame", None)
+    return [] if frame is None else list(frame.f_locals.values())
+
+
+_CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
+    FunctionType: _ofFunction,
+    CellType: _ofCell,
+    MethodType: lambda item: (item.__self__, item.__func__),
+    BuiltinMethodType: lambda item: (item.__self__,),
+    partial: lambda item: (item.func, *item.args, *item.keywords.values()),
+    Deferred: _ofDeferred,
+    LoopingCall: lambda item: (
+        item.f,
+        item._deferred,
+        *item.a,
+        *item.kw.values(),
+    ),
+    GeneratorType: _ofSuspended,
+    CoroutineType: _ofSuspended,
+    tuple: tuple,
+    list: list,
+    set: list,
+    frozenset: list,
+    dict: lambda item: list(item.values()),
+}

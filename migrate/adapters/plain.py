@@ -1,0 +1,76 @@
+"""
+The attributes of objects that there are thousands of: nearly all have an
+instance dictionary only, which is copied at once.
+
+It must not know whose attributes they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from zope.interface import implementer
+
+from migrate.adapters.attributes import readAttributes, slotsOf, writeAttributes
+from migrate.interfaces import IAdapter, ICapture, ILoading
+from migrate.model import Description, Named
+
+
+@lru_cache(maxsize=4096)
+def _hasSlots(cls: type) -> bool:
+    """
+    @return: whether instances of C{cls} keep anything outside of their
+        dictionary.
+    """
+    return any(True for _ in slotsOf(cls))
+
+
+def copyAttributes(obj: Any) -> dict[str, Any]:
+    """
+    @return: the raw attributes of C{obj}, in a dictionary of the caller's own.
+    """
+    cls = type(obj)
+    return readAttributes(obj) if _hasSlots(cls) else dict(obj.__dict__)
+
+
+def giveAttributes(obj: Any, attributes: Mapping[str, Any]) -> None:
+    """
+    Give C{obj} what L{copyAttributes} returned.
+    """
+    if _hasSlots(type(obj)):
+        writeAttributes(obj, attributes)
+    else:
+        obj.__dict__.update(attributes)
+
+
+@implementer(IAdapter)
+class AttributesAdapter:
+    """
+    Knows objects that are their attributes and nothing else.  The adapters of
+    this package's families of such objects begin here.
+    """
+
+    complete = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def describe(self, obj: Any, capture: ICapture) -> Description | Named:
+        """
+        See L{IAdapter.describe}.
+        """
+        return Description(type(obj), (), copyAttributes(obj))
+
+    def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
+        """
+        See L{IAdapter.make}.
+        """
+        return cls.__new__(cls)
+
+    def fill(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
+        """
+        See L{IAdapter.fill}.
+        """
+        giveAttributes(obj, state)

@@ -1,0 +1,65 @@
+"""
+What lives on the reactor and cannot be moved, said by name, so that no raw
+descriptor number ever passes for an ordinary attribute.
+
+It must not know any way around that.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from twisted.internet import abstract
+
+from migrate.adapters.base import refuse
+from migrate.graph.registry import Registry
+
+_TLS = (
+    "TLS sessions cannot migrate yet",
+    "end the session, or terminate TLS in a proxy in front",
+)
+_PROCESS = (
+    "a child process cannot get another parent",
+    "end it first, or have it run on its own behind a socket",
+)
+_STANDARD = (
+    "standard input and output belong to the process",
+    "listen on a socket instead",
+)
+
+# Some modules need not be there: they depend on other packages or systems.
+_OPTIONAL = (
+    ("twisted.protocols.tls", "BufferingTLSTransport", _TLS),
+    ("twisted.protocols.tls", "TLSMemoryBIOProtocol", _TLS),
+    ("twisted.protocols.tls", "TLSMemoryBIOFactory", _TLS),
+    ("twisted.internet.process", "_BaseProcess", _PROCESS),
+    ("twisted.internet.stdio", "StandardIO", _STANDARD),
+)
+
+
+def present(module: str, name: str) -> type | None:
+    """
+    @return: a class that this installation may lack.
+    """
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None
+    return found if isinstance(found, type) else None
+
+
+def register(registry: Registry) -> None:
+    """
+    Add the adapters that refuse.
+    """
+    refuse(
+        registry,
+        "FileDescriptor",
+        "a descriptor on the reactor that no adapter knows",
+        "register an adapter for its class",
+        abstract.FileDescriptor,
+    )
+    for module, name, (what, remedy) in _OPTIONAL:
+        found = present(module, name)
+        if found is not None:
+            refuse(registry, f"{module}.{name}", what, remedy, found)

@@ -1,0 +1,140 @@
+"""
+Adapters of connected, and connecting, stream transports: TCP and UNIX, server
+and client side.
+
+They must not know what protocol is spoken.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import partial
+from typing import Any, SupportsIndex
+
+from twisted.internet import tcp, unix
+
+from migrate.adapters.detached import ignore
+from migrate.adapters.transports import SocketAdapter
+from migrate.errors import NotMovable
+from migrate.graph.registry import Registry
+from migrate.interfaces import ICapture, ILoading
+from migrate.model import Actions, Descriptor
+
+QUEUE = "@descriptors"
+RESOLVING = "@resolving"
+
+
+class QueuedDescriptors(list[int]):
+    """
+    Descriptors that wait to be sent to a peer, and that belong to nobody else
+    in this process: the application that queued them kept its own ones at the
+    origin.  So they are closed once they are sent.
+    """
+
+    def __delitem__(self, index: SupportsIndex | slice) -> None:
+        """
+        Forget what has been sent, and close it.
+        """
+        gone = self[index]
+        super().__delitem__(index)
+        for fileno in [gone] if isinstance(gone, int) else gone:
+            with suppress(OSError):
+                os.close(fileno)
+
+    def close(self) -> None:
+        """
+        Close what has not been sent.
+        """
+        del self[:]
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class StreamAdapter(SocketAdapter):
+    """
+    Knows L{tcp.Server}, L{tcp.Client}, L{unix.Server} and L{unix.Client}.
+    """
+
+    def audit(self, obj: Any, capture: ICapture) -> None:
+        """
+        See L{SocketAdapter.audit}.
+        """
+        super().audit(obj, capture)
+        if obj.TLS:
+            raise NotMovable(
+                "TLS sessions cannot migrate yet",
+                "end the session, or terminate TLS in a proxy in front",
+            )
+
+    def refine(self, obj: Any, state: dict[str, Any]) -> None:
+        """
+        See L{SocketAdapter.refine}.
+        """
+        if state.get("_aborting"):
+            # Two lambdas that do nothing; the connection is lost for good in
+            # the reactor's next turn.
+            state.update(doRead=ignore, doWrite=ignore)
+        queue = state.pop("_sendmsgQueue", None)
+        if queue is not None:
+            state[QUEUE] = [Descriptor(fileno) for fileno in queue]
+        state[RESOLVING] = _isResolving(obj)
+
+    def outfit(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
+        """
+        See L{SocketAdapter.outfit}.
+        """
+        if QUEUE in state:
+            queue = obj._sendmsgQueue = QueuedDescriptors()
+            loading.onDiscard(queue.close)
+            queue.extend(loading.own(descriptor) for descriptor in state[QUEUE])
+        if state[RESOLVING]:
+            loading.onAdopt(partial(_resolveAgain, obj, loading.reactor))
+
+    def actions(self, obj: Any, capture: ICapture) -> Actions:
+        """
+        See L{migrate.interfaces.ILiveAdapter.actions}.
+        """
+        actions = super().actions(obj, capture)
+        queue = obj.__dict__.get("_sendmsgQueue")
+        if not isinstance(queue, QueuedDescriptors):
+            return actions
+
+        def release() -> None:
+            actions.release()
+            queue.close()
+
+        return Actions(actions.pause, actions.resume, release)
+
+
+def _isResolving(obj: Any) -> bool:
+    """
+    @return: whether a client waits for the address of its host, which a thread
+        looks up on its behalf.
+    """
+    return bool(
+        isinstance(obj, tcp.Client)
+        and obj._requiresResolution
+        and "realAddress" not in obj.__dict__
+        and "connector" in obj.__dict__
+    )
+
+
+def _resolveAgain(client: Any, reactor: Any) -> None:
+    """
+    Look the address up in this process, unless a timer that came along is
+    going to do just that.
+    """
+    begin = client.resolveAddress
+    if all(getattr(call, "func", None) != begin for call in reactor.getDelayedCalls()):
+        reactor.callLater(0, begin)
+
+
+def register(registry: Registry) -> None:
+    """
+    Add the adapter of stream transports.
+    """
+    adapter = StreamAdapter("twisted.internet.tcp.Connection")
+    for cls in (tcp.Connection, unix.Server, unix.Client):
+        registry.register(cls, adapter)
