@@ -1,0 +1,72 @@
+# Everything that this project does to itself, from nothing but a Python >= 3.10.
+
+PYTHON ?= python3
+CACHE := .cache
+
+version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+venv := $(CACHE)/venv-$(version)
+bin := $(venv)/bin
+ready := $(venv)/ready
+trial := $(bin)/python -m twisted.trial --temp-directory=$(CACHE)/trial
+
+TESTS ?= tests
+REACTORS ?= epoll poll select asyncio
+# What meets the reactor: the tests of real transports and real processes.
+REACTOR_TESTS ?= $(shell grep -lE '^from twisted.internet import .*reactor|import Processes|^    Processes,' \
+    tests/test_*.py | grep -v test_packaging | sed 's,/,.,; s,\.py$$,,')
+
+.PHONY: help test test-reactors coverage demo lint types changelog pythons clean
+
+help:
+	@echo "make demo            move a telnet session to another process, and look on"
+	@echo "make test            the whole suite (TESTS=tests.test_wire for a part)"
+	@echo "make test-reactors   what meets the reactor, under: $(REACTORS)"
+	@echo "make coverage        the whole suite, and which branches it took"
+	@echo "make lint types      the checks that look at the source only"
+	@echo "make clean           remove all that was made"
+	@echo "PYTHON=python3.12 ... with another Python than $(PYTHON)"
+
+# Installed anew whenever what it is made from changes.
+$(ready): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python >= 3.10 is needed: make PYTHON=...")'
+	rm -rf $(venv)
+	$(PYTHON) -m venv $(venv)
+	$(bin)/python -m pip install --quiet --editable ".[conch,dev]"
+	touch $@
+
+# A virtual environment of every other Python here: services move between them.
+pythons: $(ready)
+	$(bin)/python -m tests.pythons
+
+test: pythons
+	$(trial) $(TESTS)
+
+test-reactors: pythons
+	set -e; for reactor in $(REACTORS); do \
+	    echo "== $$reactor"; $(trial) --reactor=$$reactor $(REACTOR_TESTS); \
+	done
+
+coverage: pythons
+	rm -rf $(CACHE)/coverage
+	$(bin)/python -m coverage run -m twisted.trial --temp-directory=$(CACHE)/trial $(TESTS)
+	$(bin)/python -m coverage combine --quiet
+	$(bin)/python -m coverage report
+
+demo: pythons
+	$(bin)/python examples/telnet_shell/demo.py --python $(bin)/python \
+	    $$($(bin)/python -m tests.pythons --other | sed 's/^/--other-python /')
+
+lint: $(ready)
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+
+types: $(ready)
+	$(bin)/mypy
+
+changelog: $(ready)
+	$(bin)/towncrier build --draft
+
+clean:
+	rm -rf $(CACHE) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis _trial_temp*
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -f twisted/plugins/dropin.cache
