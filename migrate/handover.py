@@ -141,6 +141,8 @@ class Effect(enum.Enum):
     the next one begins.
     """
 
+    GREET = enum.auto()
+    """Origin: answer the peer's hello with its own, whatever that said."""
     CHECK_VERSIONS = enum.auto()
     """Compare the peer's hello with this side; close if they cannot be bridged."""
     IDENTIFY = enum.auto()
@@ -267,7 +269,9 @@ _E = Effect
 
 ORIGIN: Table = {
     _S.GREETING: {
-        _V.HELLO: Step(_S.IDENTIFYING, (_E.CHECK_VERSIONS, _E.IDENTIFY)),
+        _V.HELLO: Step(
+            _S.IDENTIFYING, (_E.GREET, _E.CHECK_VERSIONS, _E.IDENTIFY)
+        ),
         _V.DENY: Step(_S.CLOSED, (_E.SEND_FAILED, _E.CLOSE)),
         _V.FAILED: Step(_S.CLOSED, (_E.CLOSE,)),
         _V.TIMEOUT: Step(_S.CLOSED, (_E.SEND_FAILED, _E.CLOSE)),

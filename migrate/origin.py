@@ -193,9 +193,8 @@ class OriginConversation(Conversation):
 
     def connectionMade(self) -> None:
         """
-        A peer has connected.
+        A peer has connected, and has to speak first.
         """
-        self.send(hello(self.role))
         self._arm()
 
     # The secondary connection.
@@ -258,6 +257,12 @@ class OriginConversation(Conversation):
     def _isLocal(self) -> bool:
         family: int = self.transport.getHandle().family
         return family == socket.AF_UNIX
+
+    def doGreet(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        self.send(hello(self.role))
 
     def doCheckVersions(self, message: Hello) -> None:
         """

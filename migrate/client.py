@@ -1,0 +1,255 @@
+"""
+The migration client: takes services over from a running process, serves them,
+and publishes them in turn.
+
+It must not know how a conversation goes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+
+from migrate.control import DEFAULT, ControlAddress
+from migrate.errors import (
+    ControlError,
+    MalformedTable,
+    MigrationError,
+    PeerRefused,
+    ServiceUnavailable,
+    UnknownService,
+)
+from migrate.handover import State
+from migrate.publication import Availability
+from migrate.recipient import Login, RecipientConversation, Wish
+from migrate.server import CONTROL, MigrationServer, attach
+
+
+class _Once(Factory):
+    """
+    Gives the one protocol that there is to the one connection that is made.
+    """
+
+    noisy = False
+
+    def __init__(self, protocol: RecipientConversation) -> None:
+        self._protocol = protocol
+
+    def buildProtocol(self, addr: object) -> RecipientConversation:
+        """
+        See L{twisted.internet.interfaces.IProtocolFactory}.
+        """
+        return self._protocol
+
+
+class MigrationClient(MigrationServer):
+    """
+    Takes services over when it is started, and is a L{MigrationServer} for
+    them from then on::
+
+        client = MigrationClient("unix:migrate.sock", ["chat"])
+        client.setServiceParent(application)
+
+    @ivar done: fires with this client when everything wanted is here and
+        published; fails with a L{MigrationError} if nothing could be taken
+        over.
+    @ivar taken: the names of the services that are here.
+    @ivar problem: what kept the others from coming, or L{None}.
+    @ivar inherited: whether the control endpoint of the origin is here too.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        control: str = DEFAULT,
+        services: Sequence[str] | None = None,
+        *,
+        serializer: str = "table",
+        login: Login | None = None,
+        **options: Any,
+    ) -> None:
+        """
+        @param control: where the origin listens.
+        @param services: what to take over, in this order; L{None} for all.
+        @param serializer: C{"table"}, or C{"pickle"} between processes of one
+            user.
+        @param login: for an origin that listens on TCP.
+        @param options: see L{MigrationServer}.
+        """
+        super().__init__(control, **options)
+        if serializer not in self.serializers:
+            known = ", ".join(self.serializers)
+            raise ValueError(f"no serializer {serializer!r}; there are {known}")
+        self.origin = ControlAddress.parse(control)
+        self.wanted = None if services is None else list(services)
+        self.serializer = serializer
+        self.login = login
+        self.done: Deferred[MigrationClient] = Deferred()
+        self.taken: list[str] = []
+        self.problem: MigrationError | None = None
+        self.inherited = False
+        self._started = False
+
+    def listen(self) -> None:
+        """
+        Not before there is something to publish.
+        """
+
+    def startService(self) -> None:
+        """
+        Begin to take over.
+        """
+        super().startService()
+        if not self._started:
+            self._started = True
+            self.reactor.callWhenRunning(self._begin)
+
+    def _begin(self) -> None:
+        Deferred.fromCoroutine(self._takeOver()).addErrback(self._log_)
+
+    def _log_(self, failure: Any) -> None:
+        self._log.failure("taking over failed", failure)
+
+    async def _takeOver(self) -> None:
+        """
+        The whole of it; L{done} tells how it ended.
+        """
+        conversation = RecipientConversation(
+            self.reactor, self.deadlines, self.policy, self.login
+        )
+        try:
+            await self._converse(conversation)
+        except MigrationError as error:
+            self.problem = error
+        except Exception as error:
+            self._log.failure("taking over failed")
+            self.problem = MigrationError(f"{type(error).__name__}: {error}")
+        if self.taken:
+            await self._publish(conversation)
+            self.done.callback(self)
+        if conversation.transport is not None:
+            conversation.close()
+        if not self.taken:
+            assert self.problem is not None
+            self.done.errback(self.problem)
+
+    async def _converse(self, conversation: RecipientConversation) -> None:
+        """
+        Take over what is wanted, one after the other.
+        """
+        ready = conversation.ready()
+        try:
+            await self.origin.connect(self.reactor, _Once(conversation))
+        except Exception as error:
+            raise ControlError(
+                f"nobody answers at {self.origin}: {error}; is migrate-server running "
+                "there?"
+            ) from error
+        await ready
+        for name in self._choose(await conversation.services()):
+            await conversation.claim(self._wish(name))
+            if conversation.machine.state is State.CLOSED:
+                return
+
+    def _choose(self, states: dict[str, str]) -> list[str]:
+        """
+        @return: the names to claim.
+        @raise ServiceUnavailable: one of those wanted cannot be had; nothing
+            has been touched.
+        """
+        available = [
+            name
+            for name, state in states.items()
+            if state == Availability.AVAILABLE.value
+        ]
+        listing = ", ".join(f"{name} ({state})" for name, state in states.items())
+        if self.wanted is None:
+            if not available:
+                raise ServiceUnavailable(
+                    f"nothing is available at {self.origin}: {listing or 'no services'}"
+                )
+            return available
+        for name in self.wanted:
+            if name not in states:
+                raise UnknownService(
+                    f"no service {name!r} at {self.origin}: {listing or 'no services'}"
+                )
+            if name not in available:
+                raise ServiceUnavailable(
+                    f"service {name!r} at {self.origin} is {states[name]}"
+                )
+        return self.wanted
+
+    def _wish(self, name: str) -> Wish:
+        return Wish(
+            service=name,
+            serializer=self.serializers[self.serializer],
+            environment=self.environment(parent=self),
+            check=self._check,
+            adopted=lambda root: self._adopt(name, root),
+        )
+
+    def _check(self, root: Any) -> None:
+        """
+        @raise MigrationError: what came cannot be served here.
+        """
+        if not IService.providedBy(root):
+            raise MalformedTable(f"a {type(root).__name__} came, which is no service")
+        if root.name is not None and root.name in self.namedServices:
+            raise MigrationError(f"a service named {root.name!r} runs here already")
+
+    def _adopt(self, name: str, root: Any) -> None:
+        attach(self, root)
+        self.publication.publish(name, root)
+        self.taken.append(name)
+        self._log.info("took over {service}", service=name)
+
+    async def _publish(self, conversation: RecipientConversation) -> None:
+        """
+        Publish what was taken: where the origin did, once it has nothing left.
+        """
+        try:
+            if conversation.machine.state is State.CLOSED:
+                # The origin is dead, and its control endpoint with it.
+                super().listen()
+                self.inherited = True
+            else:
+                await conversation.claim(self._wishForControl())
+        except PeerRefused:
+            self.control = self.control.beside(str(os.getpid()))
+            super().listen()
+        except MigrationError as error:
+            self.problem = error
+            self._log.error(
+                "what was taken over is served, and cannot be published at "
+                "{control}: {why}",
+                control=str(self.control),
+                why=str(error),
+            )
+
+    def _wishForControl(self) -> Wish:
+        return Wish(
+            service=CONTROL,
+            serializer=self.serializers["table"],
+            environment=self.environment(factory=self.controlFactory),
+            check=self._checkControl,
+            adopted=self._inherit,
+        )
+
+    def _checkControl(self, root: Any) -> None:
+        if not IListeningPort.providedBy(root):
+            raise MalformedTable(
+                f"a {type(root).__name__} came, which is no listening port"
+            )
+
+    def _inherit(self, root: Any) -> None:
+        self.inherited = True
+        self.serve(root)

@@ -1,0 +1,512 @@
+"""
+The side that takes a service over: one conversation with one origin.
+
+It must not know what becomes of the service, nor which ones are wanted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from migrate.conversation import Conversation, Deadlines, LifeWatch, errorOf
+from migrate.credentials import ScramClient, UserPolicy, peerCredentials
+from migrate.descriptors import DescriptorReceiver, closeAll, ensureRoom
+from migrate.errors import (
+    CannotResolve,
+    Forbidden,
+    MalformedTable,
+    MigrationError,
+    NotTrusted,
+    PeerLost,
+    RemoteProtocolError,
+)
+from migrate.graph import Environment
+from migrate.graph.names import resolve
+from migrate.greeting import checkVersions, hello
+from migrate.handover import Event, Role, State
+from migrate.interfaces import ILoader, ISerializer
+from migrate.model import Named
+from migrate.wire import (
+    MAX_FRAME,
+    Adopted,
+    Attach,
+    Attached,
+    Claim,
+    End,
+    Failed,
+    FrameWriter,
+    Hello,
+    List,
+    LoginAccepted,
+    LoginChallenge,
+    LoginProof,
+    LoginStart,
+    Manifest,
+    NamesPart,
+    Prepared,
+    Ready,
+    Records,
+    Refused,
+    Services,
+    Welcome,
+)
+
+LIVES = 2
+"""
+Descriptors that come before any service's: the origin's life, to be watched,
+and this side's, to be held.
+"""
+
+
+@attrs.frozen
+class Login:
+    """
+    Who this side says it is, over TCP.
+    """
+
+    user: str
+    password: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Wish:
+    """
+    What to do with a claimed service.
+
+    @ivar service: what it is published as.
+    @ivar serializer: in which way it is to come.
+    @ivar environment: what the loading needs to know.
+    @ivar check: called with the root before anything is owned; may refuse by a
+        L{MigrationError}.
+    @ivar adopted: called with the root once it is owned and started.
+    """
+
+    service: str
+    serializer: ISerializer
+    environment: Environment
+    check: Callable[[Any], None]
+    adopted: Callable[[Any], None]
+
+
+class RecipientConversation(Conversation):
+    """
+    The recipient's end of one conversation.
+    """
+
+    _log = Logger()
+
+    role = Role.RECIPIENT
+
+    def __init__(
+        self,
+        reactor: Any,
+        deadlines: Deadlines,
+        policy: UserPolicy,
+        login: Login | None = None,
+    ) -> None:
+        super().__init__(reactor, deadlines)
+        self.policy = policy
+        self.login = login
+        self.peer: Hello | None = None
+        self.welcome: Welcome | None = None
+        self._ready: Deferred[None] | None = Deferred()
+        self._listing: Deferred[dict[str, str]] | None = None
+        self._claimed: Deferred[Any] | None = None
+        self._closed: Deferred[None] = Deferred()
+        self._wish: Wish | None = None
+        self._names: list[tuple[str, str]] = []
+        self._scram: Any = None
+        self._receiver: DescriptorReceiver | None = None
+        self._lives: list[int] = []
+        self._watch: LifeWatch | None = None
+        self._loader: ILoader | None = None
+        self._root: Any = None
+        self._chunks = 0
+        self._end: End | None = None
+
+    # What a caller asks for.
+
+    def ready(self) -> Deferred[None]:
+        """
+        @return: fires once claims may be made; fails if they never may.
+        """
+        assert self._ready is not None
+        return self._ready
+
+    def services(self) -> Deferred[dict[str, str]]:
+        """
+        Ask what the origin publishes.
+
+        @return: the state of each, by name.
+        """
+        self._listing = Deferred()
+        self.happen(Event.ASK)
+        return self._listing or succeed({})
+
+    def claim(self, wish: Wish) -> Deferred[Any]:
+        """
+        Take a service over.
+
+        @return: fires with the root once it is adopted; fails with a
+            L{MigrationError} if it stays.
+        """
+        done = self._claimed = Deferred()
+        self._wish = wish
+        self.happen(Event.WANT)
+        return done
+
+    def close(self) -> Deferred[None]:
+        """
+        End the conversation.  Never call this during a claim.
+
+        @return: fires when it has ended.
+        """
+        self.transport.loseConnection()
+        return self._closed
+
+    # Deadlines.
+
+    def limits(self) -> Mapping[State, float]:
+        """
+        See L{Conversation.limits}.
+        """
+        return {
+            State.GREETING: self.deadlines.greeting,
+            State.IDENTIFYING: self.deadlines.greeting,
+            State.ATTACHING: self.deadlines.greeting,
+            State.CLAIMING: self.deadlines.preparing,
+            State.RECEIVING: self.deadlines.transfer,
+        }
+
+    def connectionMade(self) -> None:
+        """
+        The origin is there.
+        """
+        self.send(hello(self.role))
+        self._arm()
+
+    # Who is it?
+
+    def _isLocal(self) -> bool:
+        family: int = self.transport.getHandle().family
+        return family == socket.AF_UNIX
+
+    def doCheckVersions(self, message: Hello) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        self.peer = message
+        checkVersions(message, self.role)
+
+    def doIdentify(self, _: Hello) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        if self._isLocal():
+            # Whoever is at the other end describes the objects that will be
+            # built here.
+            self.policy.check(peerCredentials(self.transport.getHandle()))
+            return
+        if self.login is None:
+            raise NotTrusted("a login is compulsory over TCP: give --login USER")
+        assert self.reader.greeting is not None
+        assert self.writer.greeting is not None
+        self._scram = ScramClient(
+            self.login.user,
+            self.login.password,
+            binding=self.writer.greeting + self.reader.greeting,
+        )
+        self.send(LoginStart(self.login.user, self._scram.first()))
+
+    def doProve(self, message: LoginChallenge) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        if self._scram is None:
+            raise RemoteProtocolError("a challenge came without a login")
+        self.send(LoginProof(self._scram.prove(message.serverFirst)))
+
+    def doVerify(self, message: LoginAccepted) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        if self._scram is None:
+            raise RemoteProtocolError("a login was accepted that was not made")
+        keys = self._scram.verify(message.serverFinal)
+        self.writer.secure(keys.toServer)
+        self.receive(self.reader.secure(keys.toClient))
+
+    def doAttach(self, message: Welcome) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        if not self._isLocal() and self.reader.key is None:
+            raise NotTrusted("the origin has not proved that it knows the password")
+        self.reader.limit = MAX_FRAME
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(self.deadlines.greeting)
+            sock.connect(message.secondary)
+            self.policy.check(peerCredentials(sock))
+            sock.sendall(FrameWriter().frame(Attach(message.token)))
+            sock.setblocking(False)
+        except OSError as error:
+            sock.close()
+            raise PeerLost(
+                "the secondary connection for descriptors cannot be made: "
+                f"{error}; both processes have to be on one host"
+            ) from error
+        except MigrationError:
+            sock.close()
+            raise
+        self._receiver = DescriptorReceiver(
+            self.reactor,
+            sock,
+            onBatch=self._batchCame,
+            onError=self._secondaryBroke,
+            onClosed=self._secondaryClosed,
+        )
+        self._receiver.start()
+
+    def _batchCame(self, _: list[int]) -> None:
+        self._checkComplete()
+
+    def _secondaryBroke(self, error: MigrationError) -> None:
+        if self.machine.state is State.RECEIVING:
+            self.happen(Event.DENY, error)
+
+    def _secondaryClosed(self) -> None:
+        self._secondaryBroke(PeerLost("the secondary connection has ended"))
+
+    def doBegin(self, _: Attached) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        assert self._receiver is not None
+        # The origin sent them before it said so on the primary stream.
+        self._receiver.doRead()
+        self._lives = self._receiver.take()
+        if len(self._lives) != LIVES:
+            raise RemoteProtocolError(
+                f"{len(self._lives)} descriptors came where {LIVES} were due"
+            )
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            ready.callback(None)
+
+    # The claim.
+
+    def doSendList(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        self.send(List())
+
+    def doReportServices(self, message: Services) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        listing, self._listing = self._listing, None
+        if listing is not None:
+            listing.callback({each.name: each.state for each in message.services})
+
+    def doSendClaim(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        assert self._wish is not None
+        self._names = []
+        self.send(Claim(self._wish.service, self._wish.serializer.name))
+
+    def doCollectNames(self, message: NamesPart) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        self._names += message.names
+
+    def doPrepare(self, message: Manifest) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        assert self._wish is not None
+        ensureRoom(message.descriptors)
+        missing = []
+        policy = self._wish.environment.policy
+        for module, qualname in [*self._names, *message.names]:
+            try:
+                resolve(Named(module, qualname), policy)
+            except (CannotResolve, Forbidden) as error:
+                missing.append(str(error))
+        if missing:
+            raise CannotResolve("; ".join(missing))
+        self.happen(Event.ADMIT)
+
+    def doSendReady(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        assert self._wish is not None
+        self._loader = self._wish.serializer.loader(self._wish.environment)
+        self._chunks = 0
+        self._end = None
+        self.send(Ready())
+
+    # The transfer.
+
+    def doFeed(self, message: Records) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        assert self._loader is not None
+        self._chunks += 1
+        self._loader.feed(message.data)
+
+    def doNoteEnd(self, message: End) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        if message.chunks != self._chunks:
+            raise MalformedTable(
+                f"{self._chunks} pieces came where {message.chunks} were sent"
+            )
+        self._end = message
+        self._checkComplete()
+
+    def _checkComplete(self) -> None:
+        """
+        Records and descriptors come by different ways, in any order.
+        """
+        end, receiver = self._end, self._receiver
+        if end is None or receiver is None:
+            return
+        if len(receiver.inbox) >= end.descriptors:
+            self._end = None
+            self.happen(Event.COMPLETE)
+
+    def doLoad(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        assert self._loader is not None
+        assert self._receiver is not None
+        assert self._wish is not None
+        self._root = self._loader.finish(self._receiver.take())
+        self._wish.check(self._root)
+        self.happen(Event.ADMIT)
+
+    def doSendPrepared(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        self.sendNow(Prepared(), self._soon())
+
+    def _soon(self) -> float:
+        return time.monotonic() + self.deadlines.transfer
+
+    def doSendAdopted(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.  That it cannot be told does not change
+        that it is so: the origin is dead, or will find out by this side's
+        life.
+        """
+        with contextlib.suppress(MigrationError):
+            self.sendNow(Adopted(), self._soon())
+
+    def doAdopt(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        loader, root, wish = self._loader, self._root, self._wish
+        self._loader = self._root = self._wish = None
+        assert loader is not None
+        assert wish is not None
+        try:
+            loader.adopt()
+            wish.adopted(root)
+        finally:
+            claimed, self._claimed = self._claimed, None
+            if claimed is not None:
+                claimed.callback(root)
+
+    def doDiscard(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        loader, self._loader = self._loader, None
+        self._root = None
+        if self._receiver is not None:
+            closeAll(self._receiver.take())
+        if loader is not None:
+            loader.discard()
+
+    # When it goes wrong.
+
+    def doSendRefused(self, detail: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        self.complain(Refused, detail)
+
+    def doSendFailed(self, detail: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        self.complain(Failed, detail)
+
+    def doReport(self, detail: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        self._give(errorOf(self.event, detail))
+
+    def _give(self, error: MigrationError) -> None:
+        """
+        Tell whoever waits that it will not be.
+        """
+        waiting = [self._ready, self._listing, self._claimed]
+        if self.machine.state is not State.CLOSED:
+            waiting = [self._claimed]
+        else:
+            self._ready = self._listing = None
+        self._claimed = self._wish = None
+        for each in waiting:
+            if each is not None and not each.called:
+                each.errback(error)
+
+    def doWatch(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        self._watch = LifeWatch(self.reactor, self._lives[0], self._lifeSpoke)
+        self._watch.start()
+
+    def _lifeSpoke(self, said: bytes) -> None:
+        if said:
+            error = PeerLost("the stream was lost, and the origin serves on")
+            self.happen(Event.RESUMED, error)
+        else:
+            self.happen(Event.GONE)
+
+    def doClose(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        if self._watch is not None:
+            self._watch.stop()
+        if self._receiver is not None:
+            self._receiver.close()
+        # The end of this side's life tells the origin that nothing is held
+        # here, or no longer.
+        lives, self._lives = self._lives, []
+        closeAll(lives)
+        self.transport.loseConnection()
+        if not self._closed.called:
+            self._closed.callback(None)

@@ -1,0 +1,83 @@
+"""
+C{twistd migrate-server}: publishes services of a new process.
+"""
+
+from __future__ import annotations
+
+from twisted.python import usage
+
+from migrate.errors import MigrationError
+from migrate.server import MigrationServer
+from migrate.tap import CommonOptions, PidFile, pluginService, serviceOf, split
+
+
+class Options(CommonOptions):
+    """
+    The options of C{twistd migrate-server}.
+    """
+
+    synopsis = (
+        "[--control ENDPOINT] --service NAME=CALLABLE ... --plugin 'NAME=TAP OPTIONS' ..."
+    )
+    longdesc = (
+        "Runs services that another process can take over while they run, with all "
+        "their connections: see twistd migrate-client."
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["services"] = []
+        self["plugins"] = []
+
+    def opt_service(self, text: str) -> None:
+        """
+        NAME=CALLABLE: publish as NAME what the dotted name CALLABLE is, or
+        returns when called: a service.  May be given more than once.
+        """
+        self["services"].append(split(text, "--service"))
+
+    def opt_plugin(self, text: str) -> None:
+        """
+        "NAME=TAP OPTIONS": publish as NAME the service of any twistd plugin.
+        May be given more than once.
+        """
+        self["plugins"].append(split(text, "--plugin"))
+
+    def postOptions(self) -> None:
+        """
+        See L{CommonOptions.postOptions}.
+        """
+        super().postOptions()
+        if not self["services"] and not self["plugins"]:
+            raise usage.UsageError(
+                "nothing to publish: give --service NAME=CALLABLE or "
+                "--plugin 'NAME=TAP OPTIONS'"
+            )
+        names = [name for name, _ in self["services"] + self["plugins"]]
+        for name in names:
+            if names.count(name) > 1:
+                raise usage.UsageError(f"two services are named {name!r}")
+
+
+def makeService(options: Options) -> MigrationServer:
+    """
+    @return: a server that publishes all that was asked for.
+    """
+    twistd = options.parent
+    pidFile = PidFile.of(twistd)
+    try:
+        server = MigrationServer(options["control"], **options.common())
+        for name, dotted in options["services"]:
+            server.publish(name, serviceOf(dotted))
+        for name, commandLine in options["plugins"]:
+            server.publish(name, pluginService(commandLine, twistd))
+    except (MigrationError, ValueError) as error:
+        raise usage.UsageError(str(error)) from error
+    stop = server.whenEmpty
+
+    def end() -> None:
+        pidFile.yieldIfOvertaken()
+        stop()
+
+    server.whenEmpty = end
+    return server
