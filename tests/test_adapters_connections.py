@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -71,7 +72,7 @@ class ConnectionSeekerTests(SynchronousTestCase):
     L{connections.ConnectionSeeker}.
     """
 
-    def found(self, reactor: Reactor, *met: object) -> list[object]:
+    def found(self, reactor: Any, *met: object) -> list[object]:
         """
         @return: what belongs to a graph of C{met}.
         """
@@ -120,6 +121,12 @@ class ConnectionSeekerTests(SynchronousTestCase):
         connector = object()
         client = Transport(connector=connector)
         self.assertEqual(self.found(Reactor([client]), connector), [client])
+
+    def test_clock(self) -> None:
+        """
+        A reactor that watches nothing has nothing.
+        """
+        self.assertEqual(self.found(Clock(), object()), [])
 
     def test_others(self) -> None:
         """

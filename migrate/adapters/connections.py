@@ -10,6 +10,7 @@ It must not know what kind of transport a connection is.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from zope.interface import implementer
 
@@ -26,6 +27,14 @@ def _attribute(obj: object, name: str) -> object:
     return found
 
 
+def _watched(reactor: Any) -> Iterator[object]:
+    """
+    @return: what the reactor reads and writes; nothing if it only keeps time.
+    """
+    for method in ("getReaders", "getWriters"):
+        yield from getattr(reactor, method, list)()
+
+
 @implementer(ISeeker)
 class ConnectionSeeker:
     """
@@ -37,8 +46,7 @@ class ConnectionSeeker:
         """
         See L{ISeeker.seek}.
         """
-        reactor = capture.reactor
-        for transport in [*reactor.getReaders(), *reactor.getWriters()]:
+        for transport in _watched(capture.reactor):
             protocol = _attribute(transport, "protocol")
             owners = (
                 _attribute(transport, "server"),
