@@ -24,7 +24,8 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import attrs
@@ -120,20 +121,52 @@ class DescriptorSender:
         See L{ISecondary.send}.  After it has raised an error the stream may
         end amid a header, so nothing more can be sent.
         """
-        if not self._usable:
-            raise LocalProtocolError("an earlier send over this connection failed")
-        self._usable = False
         try:
-            for start in range(0, len(filenos), BATCH):
-                while self._sent - self._taken >= WINDOW:
-                    self._await(select.POLLIN, deadline)
-                self._sendBatch(filenos[start : start + BATCH], len(filenos), deadline)
-            while self._taken < self._sent:
-                self._await(select.POLLIN, deadline)
+            with self._exclusively():
+                self._sendAll(filenos, deadline)
         except PeerTimeout:
             raise PeerTimeout(
                 f"the peer has not taken {len(filenos)} descriptors in time"
             ) from None
+
+    def _sendAll(self, filenos: Sequence[int], deadline: float) -> None:
+        """
+        Send batch after batch, and wait until the last has arrived.
+        """
+        for start in range(0, len(filenos), BATCH):
+            while self._sent - self._taken >= WINDOW:
+                self._await(select.POLLIN, deadline)
+            self._sendBatch(filenos[start : start + BATCH], len(filenos), deadline)
+        while self._taken < self._sent:
+            self._await(select.POLLIN, deadline)
+
+    def post(self, filenos: Sequence[int]) -> None:
+        """
+        Send one batch, at once or not at all, and do not wait until it has
+        arrived; the next L{send} does.  For a moment at which this process
+        must not wait for the other.
+
+        @param filenos: at most L{BATCH}.
+        @raise LocalProtocolError: see L{ISecondary.send}; or there are more;
+            or L{WINDOW} batches are under way.
+        @raise PeerLost: see L{ISecondary.send}.
+        @raise PeerTimeout: the kernel has no room for them.
+        """
+        if len(filenos) > BATCH or self._sent - self._taken >= WINDOW:
+            raise LocalProtocolError("these descriptors need a send that waits")
+        with self._exclusively():
+            if filenos:
+                self._sendBatch(filenos, len(filenos), self._now())
+
+    @contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        """
+        Leave this unusable if anything goes wrong.
+        """
+        if not self._usable:
+            raise LocalProtocolError("an earlier send over this connection failed")
+        self._usable = False
+        yield
         self._usable = True
 
     def _sendBatch(self, batch: Sequence[int], total: int, deadline: float) -> None:
