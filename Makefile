@@ -11,9 +11,9 @@ trial := $(bin)/python -m twisted.trial --temp-directory=$(CACHE)/trial
 
 TESTS ?= tests
 REACTORS ?= epoll poll select asyncio
-# What meets the reactor: the tests of real transports and real processes.
-REACTOR_TESTS ?= $(shell grep -lE '^from twisted.internet import .*reactor|import Processes|^    Processes,' \
-    tests/test_*.py | grep -v test_packaging | sed 's,/,.,; s,\.py$$,,')
+# What meets a reactor, or processes that have one; they run under the same one.
+REACTOR_TESTS ?= $(shell grep -lE 'reactor|tests\.(processes|shells)' tests/test_*.py \
+    | grep -vE 'packaging|layers|pythons' | sed 's,/,.,; s,\.py$$,,')
 
 .PHONY: help test test-reactors coverage demo lint types changelog pythons clean
 

@@ -49,6 +49,14 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 #: How often a condition is looked at that cannot announce itself, in seconds.
 POLL_INTERVAL = 0.02
 
+#: What twistd calls the reactors that a test may run under.
+REACTORS = {
+    "EPollReactor": "epoll",
+    "PollReactor": "poll",
+    "SelectReactor": "select",
+    "AsyncioSelectorReactor": "asyncio",
+}
+
 #: Carried by every started process and inherited by all that it starts in turn.
 MARK = "TXMIGRATE_TEST_PROCESS"
 
@@ -166,7 +174,8 @@ class Processes:
     ) -> Child:
         """
         Start twistd.  With C{-n} among the arguments it stays a child and its
-        log comes line by line; else it becomes a daemon, see L{daemon}.
+        log comes line by line; else it becomes a daemon, see L{daemon}.  It
+        runs under the same reactor as the test, unless told otherwise.
 
         @param arguments: those of C{twistd}.
         @param interpreter: the Python that runs it, of any version.
@@ -174,7 +183,11 @@ class Processes:
         """
         # Not the script beside the interpreter: that one may be another's.
         run = "from twisted.scripts.twistd import run; run()"
-        return self.python(["-c", run, *arguments], directory, interpreter, environment)
+        same = REACTORS.get(type(self.reactor).__name__)
+        told = any(str(argument).startswith(("-r", "--r")) for argument in arguments)
+        reactor = [f"--reactor={same}"] if same and not told else []
+        command = ["-c", run, *reactor, *arguments]
+        return self.python(command, directory, interpreter, environment)
 
     def daemon(
         self, pidFile: str | Path, deadline: float = DEADLINE

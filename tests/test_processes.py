@@ -171,6 +171,26 @@ class WaitingTests(TestCase):
         self.assertEqual((yield child.ended()).out, "None yes\n")
 
     @inlineCallbacks
+    def test_sameReactor(self) -> Generator[Any, Any, None]:
+        """
+        A twistd runs under the test's reactor, or under the one it is told.
+        """
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        code = (
+            "from twisted.application.service import Application\n"
+            "from twisted.internet import reactor\n"
+            "application = Application('any')\n"
+            "reactor.callWhenRunning(print, 'under', type(reactor).__name__)\n"
+        )
+        (directory / "any.tac").write_text(code)
+        child = self.processes.twistd(["-noy", "any.tac"], directory)
+        yield child.line(f"under {type(reactor).__name__}$")
+        arguments = ["--reactor", "select", "-noy", "any.tac", "--pidfile="]
+        child = self.processes.twistd(arguments, directory)
+        yield child.line("under SelectReactor$")
+
+    @inlineCallbacks
     def test_terminal(self) -> Generator[Any, Any, None]:
         """
         A process can have a terminal.
