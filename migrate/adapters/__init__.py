@@ -3,3 +3,39 @@ The adapters: one module a family, each with C{register(registry)}.
 
 They must know neither the wire nor any serializer's format.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from migrate.graph.registry import Registry
+
+#: The families that every graph may need, in the order of registration.
+MODULES = (
+    "refusals",
+    "streams",
+    "ports",
+    "datagrams",
+    "timers",
+    "deferreds",
+    "cooperation",
+    "machines",
+    "loggers",
+    "threads",
+)
+
+
+def defaultRegistry() -> Registry:
+    """
+    The adapters are imported only now: who imports a single one of them does
+    not pay for all.
+
+    @return: a new registry with all the adapters of this package.
+    """
+    registry = Registry()
+    for name in MODULES:
+        import_module(f"{__name__}.{name}").register(registry)
+    return registry
+
+
+__all__ = ["defaultRegistry"]

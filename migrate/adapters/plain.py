@@ -7,7 +7,7 @@ It must not know whose attributes they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -19,12 +19,12 @@ from migrate.model import Description, Named
 
 
 @lru_cache(maxsize=4096)
-def _hasSlots(cls: type) -> bool:
+def _hasSlots(cls: Hashable) -> bool:
     """
     @return: whether instances of C{cls} keep anything outside of their
         dictionary.
     """
-    return any(True for _ in slotsOf(cls))
+    return isinstance(cls, type) and any(True for _ in slotsOf(cls))
 
 
 def copyAttributes(obj: Any) -> dict[str, Any]:

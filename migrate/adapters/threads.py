@@ -35,10 +35,10 @@ class ThreadPoolAdapter:
         """
         See L{IAdapter.describe}.
         """
-        own: object = getattr(capture.reactor, "threadpool", None)
-        if obj is not own:
+        pool: Any = obj
+        if pool is not getattr(capture.reactor, "threadpool", None):
             raise NotMovable("a thread pool of its own", "use reactor.getThreadPool()")
-        statistics = obj._team.statistics()
+        statistics = pool._team.statistics()
         if statistics.busyWorkerCount or statistics.backloggedWorkCount:
             raise NotMovable(
                 "the reactor's thread pool, which is busy", "try again once it is idle"
