@@ -27,8 +27,9 @@ from migrate.errors import (
     UnknownService,
 )
 from migrate.handover import State
+from migrate.identity import Login
 from migrate.publication import Availability
-from migrate.recipient import Login, RecipientConversation, Wish
+from migrate.recipient import RecipientConversation, Wish
 from migrate.server import CONTROL, MigrationServer, attach
 
 

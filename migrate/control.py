@@ -202,9 +202,7 @@ def _clear(path: str) -> None:
             # Its backlog is full, so it lives; or it has just gone.
             pass
         except OSError as error:
-            raise ControlError(
-                f"cannot tell who listens on {path}: {error}"
-            ) from error
+            raise ControlError(f"cannot tell who listens on {path}: {error}") from error
     if os.path.exists(path):
         raise ControlError(
             f"a running process listens on {path}: take its services over with "

@@ -7,20 +7,15 @@ It must not know what any effect means.
 
 from __future__ import annotations
 
-import os
 import re
-import select
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from migrate.errors import (
     MigrationError,
@@ -30,12 +25,8 @@ from migrate.errors import (
     RemoteProtocolError,
 )
 from migrate.handover import UNFAILING, Effect, Event, Handover, Role, State
+from migrate.turn import flush
 from migrate.wire import Failed, FrameReader, FrameWriter, Message, Refused, Rollback
-
-RECEIVE = 256 * 1024
-"""
-Bytes that one read of a blocking turn takes at most.
-"""
 
 _MESSAGES = {event.value: event for event in Event if not event.isLocal}
 
@@ -105,6 +96,7 @@ class Conversation(Protocol):
     _log = Logger()
 
     role: Role
+    transport: Any
 
     def __init__(self, reactor: Any, deadlines: Deadlines) -> None:
         self.reactor = reactor
@@ -249,9 +241,7 @@ class Conversation(Protocol):
         """
         Send when the reactor comes to it.
         """
-        transport = self.transport
-        assert transport is not None
-        transport.write(self.writer.frame(message))
+        self.transport.write(self.writer.frame(message))
 
     def sendNow(self, message: Message, deadline: float) -> None:
         """
@@ -270,112 +260,8 @@ class Conversation(Protocol):
         """
         problem = errorOf(self.event, error)
         name = (
-            problem.error if isinstance(problem, PeerRefused) else type(problem).__name__
+            problem.error
+            if isinstance(problem, PeerRefused)
+            else type(problem).__name__
         )
         self.send(kind(name, str(problem)))
-
-
-def await_(sock: Any, events: int, deadline: float) -> None:
-    """
-    Wait for a socket.
-
-    @param events: as C{select.poll} has them.
-    @param deadline: C{time.monotonic()} seconds.
-    @raise PeerTimeout: it did not become ready in time.
-    """
-    poll = select.poll()
-    poll.register(sock.fileno(), events)
-    remaining = deadline - time.monotonic()
-    if remaining <= 0 or not poll.poll(remaining * 1000):
-        raise PeerTimeout("the peer did not answer in time")
-
-
-def flush(transport: Any, deadline: float) -> None:
-    """
-    Write out all that a transport has buffered, in this turn of the reactor.
-
-    @param deadline: C{time.monotonic()} seconds.
-    @raise PeerLost: nobody reads it any more.
-    @raise PeerTimeout: it could not be sent in time.
-    """
-    while transport.dataBuffer or transport._tempDataBuffer:
-        await_(transport.getHandle(), select.POLLOUT, deadline)
-        if isinstance(transport.doWrite(), Exception):
-            raise PeerLost("the peer ended the conversation")
-
-
-def receiveSome(sock: Any, deadline: float) -> bytes:
-    """
-    Wait for bytes, in this turn of the reactor.
-
-    @param deadline: C{time.monotonic()} seconds.
-    @raise PeerLost: the stream has ended.
-    @raise PeerTimeout: nothing came in time.
-    """
-    while True:
-        await_(sock, select.POLLIN, deadline)
-        try:
-            data: bytes = sock.recv(RECEIVE)
-        except BlockingIOError:
-            continue
-        except OSError as error:
-            raise PeerLost(f"the peer ended the conversation: {error}") from error
-        if not data:
-            raise PeerLost("the peer ended the conversation")
-        return data
-
-
-@implementer(IReadDescriptor)
-@attrs.define(eq=False)
-class LifeWatch:
-    """
-    Looks at the peer's life: a pipe that the kernel ends with the peer.
-
-    @ivar onEnd: called once with what the peer said on it: nothing if it is
-        dead.
-    """
-
-    reactor: Any
-    _fileno: int
-    onEnd: Callable[[bytes], None]
-
-    def start(self) -> None:
-        """
-        Begin to watch.
-        """
-        self.reactor.addReader(self)
-
-    def stop(self) -> None:
-        """
-        Watch no more.
-        """
-        self.reactor.removeReader(self)
-
-    def fileno(self) -> int:
-        """
-        See L{IReadDescriptor}.
-        """
-        return self._fileno
-
-    def logPrefix(self) -> str:
-        """
-        See L{IReadDescriptor}.
-        """
-        return "life"
-
-    def doRead(self) -> None:
-        """
-        See L{IReadDescriptor}.
-        """
-        try:
-            said = os.read(self._fileno, 1)
-        except BlockingIOError:
-            return
-        self.stop()
-        self.onEnd(said)
-
-    def connectionLost(self, reason: Failure) -> None:
-        """
-        See L{IReadDescriptor}: the reactor gives up on it.
-        """
-        self.stop()

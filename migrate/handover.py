@@ -269,9 +269,7 @@ _E = Effect
 
 ORIGIN: Table = {
     _S.GREETING: {
-        _V.HELLO: Step(
-            _S.IDENTIFYING, (_E.GREET, _E.CHECK_VERSIONS, _E.IDENTIFY)
-        ),
+        _V.HELLO: Step(_S.IDENTIFYING, (_E.GREET, _E.CHECK_VERSIONS, _E.IDENTIFY)),
         _V.DENY: Step(_S.CLOSED, (_E.SEND_FAILED, _E.CLOSE)),
         _V.FAILED: Step(_S.CLOSED, (_E.CLOSE,)),
         _V.TIMEOUT: Step(_S.CLOSED, (_E.SEND_FAILED, _E.CLOSE)),
@@ -402,22 +400,16 @@ RECIPIENT: Table = {
         _V.DENY: Step(_S.IDLE, (_E.SEND_REFUSED, _E.DISCARD, _E.REPORT)),
         _V.FAILED: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
         _V.LOST: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
-        _V.TIMEOUT: Step(
-            _S.CLOSED, (_E.DISCARD, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)
-        ),
+        _V.TIMEOUT: Step(_S.CLOSED, (_E.DISCARD, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)),
     },
     _S.RECEIVING: {
         _V.RECORDS: Step(_S.RECEIVING, (_E.FEED,)),
         _V.END: Step(_S.RECEIVING, (_E.NOTE_END,)),
         _V.COMPLETE: Step(_S.LOADING, (_E.LOAD,)),
         _V.ROLLBACK: Step(_S.IDLE, (_E.DISCARD, _E.REPORT)),
-        _V.DENY: Step(
-            _S.CLOSED, (_E.DISCARD, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)
-        ),
+        _V.DENY: Step(_S.CLOSED, (_E.DISCARD, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)),
         _V.FAILED: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
-        _V.TIMEOUT: Step(
-            _S.CLOSED, (_E.DISCARD, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)
-        ),
+        _V.TIMEOUT: Step(_S.CLOSED, (_E.DISCARD, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)),
         _V.LOST: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
     },
     _S.LOADING: {

@@ -177,6 +177,7 @@ class IDump(Interface):
     A graph written down.
     """
 
+    capture: ICapture = Attribute("The walk that wrote it.")
     chunks: Iterable[bytes] = Attribute("The records, in pieces of bounded size.")
     filenos: Sequence[int] = Attribute(
         "The descriptors, in the order of their numbers in the records; still "

@@ -29,9 +29,7 @@ class Janitor:
     _paused: list[Actions] = attrs.field(init=False, factory=list)
 
     @classmethod
-    def of(
-        cls, live: Iterable[tuple[ILiveAdapter, Any]], capture: ICapture
-    ) -> Janitor:
+    def of(cls, live: Iterable[tuple[ILiveAdapter, Any]], capture: ICapture) -> Janitor:
         """
         Ask every adapter what there is to do.
         """

@@ -1,33 +1,22 @@
 """
 The side that gives a service up: one conversation with one recipient.
 
-It must not know what is published, nor where the control endpoint is: a
-L{migrate.server.MigrationServer} tells it.
+It must not know what is published, nor where the control endpoint is: the
+server that it belongs to tells it.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import socket
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-import attrs
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.logger import Logger
 
-from migrate.conversation import (
-    Conversation,
-    Deadlines,
-    LifeWatch,
-    errorOf,
-    eventOf,
-    flush,
-    receiveSome,
-)
-from migrate.credentials import ScramServer, UserPolicy, peerCredentials
+from migrate.conversation import Conversation, Deadlines, errorOf, eventOf
+from migrate.credentials import UserPolicy, peerCredentials
 from migrate.descriptors import DescriptorSender, closeAll, makeLiveness
 from migrate.errors import (
     MigrationError,
@@ -36,22 +25,22 @@ from migrate.errors import (
     RemoteProtocolError,
     ServiceUnavailable,
 )
-from migrate.graph import Environment
 from migrate.greeting import checkVersions, hello
 from migrate.handover import Event, Role, State
-from migrate.interfaces import IDump, ISerializer
-from migrate.janitor import Janitor
+from migrate.identity import OriginIdentity, isOwn
+from migrate.interfaces import ISerializer
+from migrate.life import LifeWatch
+from migrate.transfer import Moved, Offer, Transfer
+from migrate.turn import flush, receiveSome
 from migrate.wire import (
     MAX_FRAME,
     Attach,
     Attached,
     Claim,
     Commit,
-    End,
     Failed,
     Hello,
     LoginAccepted,
-    LoginChallenge,
     LoginProof,
     LoginStart,
     Message,
@@ -61,52 +50,12 @@ from migrate.wire import (
     ServiceStatus,
     Welcome,
     manifest,
-    slices,
 )
 
 RESUMED = b"R"
 """
 What the origin says on its life when it resumed without the stream.
 """
-
-
-@attrs.frozen
-class Offer:
-    """
-    A service that has been claimed.
-
-    @ivar name: what it is published as.
-    @ivar root: the root of its graph.
-    @ivar environment: what the walk needs to know.
-    @ivar restore: call it if the service stays.
-    @ivar depart: call it if the service is another process's.
-    """
-
-    name: str
-    root: object
-    environment: Environment
-    restore: Callable[[], None]
-    depart: Callable[[], None]
-
-
-@attrs.frozen
-class Moved:
-    """
-    What a finished move was like.
-
-    @ivar service: its name.
-    @ivar pid: the process that it moved to.
-    @ivar pause: seconds from the beginning of the capture to the recipient's
-        word that it owns the service.
-    @ivar objects: how many objects moved.
-    @ivar descriptors: how many descriptors moved.
-    """
-
-    service: str
-    pid: int
-    pause: float
-    objects: int
-    descriptors: int
 
 
 class IHouse(Protocol):
@@ -117,7 +66,7 @@ class IHouse(Protocol):
     reactor: Any
     deadlines: Deadlines
     policy: UserPolicy
-    checkers: Sequence[ICredentialsChecker]
+    checkers: tuple[ICredentialsChecker, ...]
     serializers: Mapping[str, ISerializer]
     secondary: bytes
 
@@ -166,18 +115,16 @@ class OriginConversation(Conversation):
     def __init__(self, house: IHouse) -> None:
         super().__init__(house.reactor, house.deadlines)
         self.house = house
+        self.identity = OriginIdentity(
+            house.policy, house.checkers, self.reader, self.writer
+        )
         self.isSecondary = False
         self.peer: Hello | None = None
         self.attached: OriginConversation | None = None
-        self.offer: Offer | None = None
-        self.janitor: Janitor | None = None
-        self._scram: Any = None
+        self.transfer: Transfer | None = None
         self._sender: DescriptorSender | None = None
         self._lives: tuple[int, int] | None = None
         self._watch: LifeWatch | None = None
-        self._dump: IDump | None = None
-        self._serializer: ISerializer | None = None
-        self._began = 0.0
 
     def limits(self) -> Mapping[State, float]:
         """
@@ -203,12 +150,9 @@ class OriginConversation(Conversation):
         """
         See L{Conversation.receive}.
         """
-        if (
-            messages
-            and isinstance(messages[0], Attach)
-            and self.machine.state is State.GREETING
-        ):
-            self._becomeSecondary(messages[0])
+        first = messages[0] if messages else None
+        if isinstance(first, Attach) and self.machine.state is State.GREETING:
+            self._becomeSecondary(first)
         else:
             super().receive(messages)
 
@@ -221,7 +165,7 @@ class OriginConversation(Conversation):
         self.transport.stopReading()
         self._arm()
         try:
-            self._checkPeer()
+            self.house.policy.check(peerCredentials(self.transport.getHandle()))
             self.house.attach(message.token, self)
         except MigrationError as error:
             self._log.warn("a secondary connection is refused: {why}", why=str(error))
@@ -231,32 +175,23 @@ class OriginConversation(Conversation):
         """
         The secondary connection of this conversation has come.  Give the
         recipient a life to watch and one to hold; nobody else has that end.
+
+        @raise NotTrusted: it has come already.
         """
         if self.attached is not None or self.machine.state is not State.TRUSTED:
-            raise NotTrusted("this conversation has a secondary connection already")
+            raise NotTrusted("the conversation has a secondary connection already")
         self.attached = secondary
         self._sender = DescriptorSender(secondary.transport.getHandle())
-        keepOurs, giveOurs = makeLiveness()
+        ours, watched = makeLiveness()
+        held, theirs = makeLiveness()
+        self._lives = (ours, theirs)
         try:
-            giveTheirs, keepTheirs = makeLiveness()
-        except BaseException:
-            closeAll([keepOurs, giveOurs])
-            raise
-        self._lives = (keepOurs, keepTheirs)
-        try:
-            self._sender.post([giveOurs, giveTheirs])
+            self._sender.post([watched, held])
         finally:
-            closeAll([giveOurs, giveTheirs])
+            closeAll([watched, held])
         self.send(Attached())
 
     # Who is it?
-
-    def _checkPeer(self) -> None:
-        self.house.policy.check(peerCredentials(self.transport.getHandle()))
-
-    def _isLocal(self) -> bool:
-        family: int = self.transport.getHandle().family
-        return family == socket.AF_UNIX
 
     def doGreet(self, _: object) -> None:
         """
@@ -275,44 +210,28 @@ class OriginConversation(Conversation):
         """
         See L{migrate.handover.Effect}.
         """
-        if self._isLocal():
-            self._checkPeer()
+        if self.identity.identify(self.transport.getHandle()):
             self.happen(Event.TRUST)
-        elif not self.house.checkers:
-            raise NotTrusted(
-                "a login is compulsory over TCP: start migrate-server with --auth"
-            )
 
     def doChallenge(self, message: LoginStart) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        if self._scram is not None or self._isLocal():
-            raise RemoteProtocolError("a login is not expected here")
-        assert self.reader.greeting is not None
-        assert self.writer.greeting is not None
-        self._scram = ScramServer(
-            self.house.checkers,
-            binding=self.reader.greeting + self.writer.greeting,
-        )
-        self.send(LoginChallenge(self._scram.challenge(message.user, message.clientFirst)))
+        self.send(self.identity.challenge(message))
 
     def doVerify(self, message: LoginProof) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        if self._scram is None:
-            raise RemoteProtocolError("a proof came without a login")
-        done = self._scram.verify(message.clientFinal)
+        done = self.identity.verify(message)
         done.addCallbacks(self._accepted, self._rejected)
 
     def _accepted(self, result: Any) -> None:
         if self.machine.state is not State.IDENTIFYING:
             return
         self.send(LoginAccepted(result.serverFinal))
-        self.writer.secure(result.toClient)
         try:
-            behind = self.reader.secure(result.toServer)
+            behind = self.identity.secure(result)
         except RemoteProtocolError as error:
             self.happen(Event.DENY, error)
             return
@@ -320,11 +239,9 @@ class OriginConversation(Conversation):
         self.receive(behind)
 
     def _rejected(self, failure: Any) -> None:
-        error = failure.value
-        if not isinstance(error, MigrationError):
-            self._log.failure("the login could not be checked", failure)
-            error = NotTrusted("the login could not be checked; see the origin's log")
-        self.happen(Event.DENY, error)
+        if failure.value.__cause__ is not None:
+            self._log.failure("a login could not be checked", failure)
+        self.happen(Event.DENY, failure.value)
 
     def doSendWelcome(self, _: object) -> None:
         """
@@ -333,7 +250,7 @@ class OriginConversation(Conversation):
         self.reader.limit = MAX_FRAME
         token = secrets.token_bytes(32)
         self.house.expect(token, self)
-        self.send(Welcome(self._scram is not None, self.house.secondary, token))
+        self.send(Welcome(self.identity.loggedIn, self.house.secondary, token))
 
     # The claim.
 
@@ -350,62 +267,49 @@ class OriginConversation(Conversation):
         """
         if self._sender is None:
             raise RemoteProtocolError("a claim came before the secondary connection")
-        self._serializer = self._chosen(message.serializer)
-        self.offer = self.house.reserve(message.service)
+        serializer = self._serializer(message.serializer)
+        offer = self.house.reserve(message.service)
+        self.transfer = Transfer(offer, serializer, self._sender)
 
-    def _chosen(self, name: str) -> ISerializer:
+    def _serializer(self, name: str) -> ISerializer:
         serializer = self.house.serializers.get(name)
         if serializer is None:
             known = ", ".join(self.house.serializers)
             raise ServiceUnavailable(f"no serializer {name!r} here; there are {known}")
-        if name == "pickle":
-            self._checkSameUser()
-        return serializer
-
-    def _checkSameUser(self) -> None:
-        """
-        Loading a pickle may run anything: it is for one's own processes only.
-        """
-        handle = self.transport.getHandle()
-        if not self._isLocal() or peerCredentials(handle).uid != os.geteuid():
+        # Loading a pickle may run anything: it is for one's own processes.
+        if name == "pickle" and not isOwn(self.transport.getHandle()):
             raise NotTrusted(
                 "the pickle serializer is for processes of the same user, over a "
                 "UNIX control socket"
             )
+        return serializer
+
+    def _claimed(self) -> Transfer:
+        assert self.transfer is not None
+        return self.transfer
 
     def doAudit(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        self._dump = self._capture()
-        self.happen(Event.ADMIT)
+        audit = self._claimed().audit()
+        names = [(name.module, name.qualname) for name in audit.names]
+        self.happen(Event.ADMIT, (names, len(audit.filenos), audit.objects))
 
-    def _capture(self) -> IDump:
-        offer, serializer = self.offer, self._serializer
-        assert offer is not None
-        assert serializer is not None
-        return serializer.dump(offer.root, offer.name, offer.environment)
-
-    def doSendManifest(self, _: object) -> None:
+    def doSendManifest(self, needs: tuple[list[tuple[str, str]], int, int]) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        audit, self._dump = self._dump, None
-        assert audit is not None
-        assert self.offer is not None
-        names = ((name.module, name.qualname) for name in audit.names)
-        for message in manifest(
-            self.offer.name, names, len(audit.filenos), audit.objects
-        ):
+        for message in manifest(self._claimed().offer.name, *needs):
             self.send(message)
 
     def doUnreserve(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        offer, self.offer = self.offer, None
-        if offer is not None:
-            offer.restore()
+        transfer, self.transfer = self.transfer, None
+        if transfer is not None:
+            transfer.offer.restore()
 
     # The blocking turn.
 
@@ -413,35 +317,19 @@ class OriginConversation(Conversation):
         """
         See L{migrate.handover.Effect}.
         """
-        self._began = time.monotonic()
-        self._turn = self._began + self.deadlines.transfer
-        self._dump = self._capture()
+        self._claimed().capture(self.deadlines.transfer)
 
     def doPause(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        assert self._dump is not None
-        self.janitor = Janitor.of(self._dump.live, self._dump.capture)
-        self.janitor.pause()
+        self._claimed().pause()
 
     def doSendGraph(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        dump, sender = self._dump, self._sender
-        assert dump is not None
-        assert sender is not None
-        try:
-            sender.send(dump.filenos, self._turn)
-        except RemoteProtocolError as error:
-            raise PeerLost(f"the secondary connection broke: {error}") from error
-        chunks = 0
-        for chunk in dump.chunks:
-            for part in slices(chunk):
-                self.sendNow(part, self._turn)
-                chunks += 1
-        self.sendNow(End(len(dump.filenos), chunks), self._turn)
+        self._claimed().send(self.sendNow)
 
     def wait(self) -> bool:
         """
@@ -451,53 +339,47 @@ class OriginConversation(Conversation):
         if self.machine.state not in (State.TRANSFERRING, State.COMMITTED):
             return False
         if self.machine.state is State.COMMITTED and self.event is Event.TIMEOUT:
+            # The service stays paused, and the rest of this process goes on.
             return False
+        deadline = self._claimed().deadline
         try:
-            flush(self.transport, self._turn)
-            data = receiveSome(self.transport.getHandle(), self._turn)
-            messages = self.reader.feed(data)
+            flush(self.transport, deadline)
+            messages = self.reader.feed(
+                receiveSome(self.transport.getHandle(), deadline)
+            )
         except MigrationError as error:
-            self._events.append((eventOf(error), error))
-            return True
-        self.receive(messages)
+            self.happen(eventOf(error), error)
+        else:
+            self.receive(messages)
         return True
 
     def doSendCommit(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        self.sendNow(Commit(), self._turn)
+        self.sendNow(Commit(), self._claimed().deadline)
 
     def doRelease(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        self._pause = time.monotonic() - self._began
-        if self.janitor is not None:
-            self.janitor.release()
+        self._claimed().release()
 
     def doDepart(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        offer, dump, peer = self.offer, self._dump, self.peer
-        assert offer is not None
-        assert dump is not None
-        assert peer is not None
-        self.offer = self._dump = self.janitor = None
-        offer.depart()
-        self.house.moved(
-            Moved(offer.name, peer.pid, self._pause, dump.objects, len(dump.filenos))
-        )
+        transfer, self.transfer = self._claimed(), None
+        assert self.peer is not None
+        transfer.offer.depart()
+        self.house.moved(transfer.report(self.peer.pid))
 
     def doResume(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        janitor, self.janitor = self.janitor, None
-        self._dump = None
-        if janitor is not None:
-            janitor.resume()
+        if self.transfer is not None:
+            self.transfer.resume()
 
     # When it goes wrong.
 
@@ -505,14 +387,14 @@ class OriginConversation(Conversation):
         """
         See L{migrate.handover.Effect}.
         """
-        self.report(detail)
+        self.doReport(detail)
         self.complain(Refused, detail)
 
     def doSendFailed(self, detail: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        self.report(detail)
+        self.doReport(detail)
         self.complain(Failed, detail)
 
     def doSendRollback(self, detail: object) -> None:
@@ -525,16 +407,8 @@ class OriginConversation(Conversation):
         """
         See L{migrate.handover.Effect}.
         """
-        self.report(detail)
-
-    def report(self, detail: object) -> None:
-        """
-        One line for the log of this side.
-        """
         self._log.warn(
-            "{service} is not moved: {why}",
-            service="service " + self.offer.name if self.offer else "nothing",
-            why=str(errorOf(self.event, detail)),
+            "a recipient got nothing: {why}", why=str(errorOf(self.event, detail))
         )
 
     def doSayResumed(self, _: object) -> None:
@@ -553,8 +427,7 @@ class OriginConversation(Conversation):
         self._watch.start()
 
     def _lifeEnded(self, said: bytes) -> None:
-        error = PeerLost("the recipient is gone")
-        self.happen(Event.GONE, error)
+        self.happen(Event.GONE, PeerLost("the recipient is gone"))
 
     def doClose(self, _: object) -> None:
         """

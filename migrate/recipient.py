@@ -16,15 +16,14 @@ import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from migrate.conversation import Conversation, Deadlines, LifeWatch, errorOf
-from migrate.credentials import ScramClient, UserPolicy, peerCredentials
+from migrate.conversation import Conversation, Deadlines, errorOf
+from migrate.credentials import UserPolicy, peerCredentials
 from migrate.descriptors import DescriptorReceiver, closeAll, ensureRoom
 from migrate.errors import (
     CannotResolve,
     Forbidden,
     MalformedTable,
     MigrationError,
-    NotTrusted,
     PeerLost,
     RemoteProtocolError,
 )
@@ -32,7 +31,9 @@ from migrate.graph import Environment
 from migrate.graph.names import resolve
 from migrate.greeting import checkVersions, hello
 from migrate.handover import Event, Role, State
+from migrate.identity import Login, RecipientIdentity
 from migrate.interfaces import ILoader, ISerializer
+from migrate.life import LifeWatch
 from migrate.model import Named
 from migrate.wire import (
     MAX_FRAME,
@@ -47,8 +48,6 @@ from migrate.wire import (
     List,
     LoginAccepted,
     LoginChallenge,
-    LoginProof,
-    LoginStart,
     Manifest,
     NamesPart,
     Prepared,
@@ -64,16 +63,6 @@ LIVES = 2
 Descriptors that come before any service's: the origin's life, to be watched,
 and this side's, to be held.
 """
-
-
-@attrs.frozen
-class Login:
-    """
-    Who this side says it is, over TCP.
-    """
-
-    user: str
-    password: str = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -114,7 +103,7 @@ class RecipientConversation(Conversation):
     ) -> None:
         super().__init__(reactor, deadlines)
         self.policy = policy
-        self.login = login
+        self.identity = RecipientIdentity(policy, login, self.reader, self.writer)
         self.peer: Hello | None = None
         self.welcome: Welcome | None = None
         self._ready: Deferred[None] | None = Deferred()
@@ -123,7 +112,6 @@ class RecipientConversation(Conversation):
         self._closed: Deferred[None] = Deferred()
         self._wish: Wish | None = None
         self._names: list[tuple[str, str]] = []
-        self._scram: Any = None
         self._receiver: DescriptorReceiver | None = None
         self._lives: list[int] = []
         self._watch: LifeWatch | None = None
@@ -195,10 +183,6 @@ class RecipientConversation(Conversation):
 
     # Who is it?
 
-    def _isLocal(self) -> bool:
-        family: int = self.transport.getHandle().family
-        return family == socket.AF_UNIX
-
     def doCheckVersions(self, message: Hello) -> None:
         """
         See L{migrate.handover.Effect}.
@@ -210,47 +194,41 @@ class RecipientConversation(Conversation):
         """
         See L{migrate.handover.Effect}.
         """
-        if self._isLocal():
-            # Whoever is at the other end describes the objects that will be
-            # built here.
-            self.policy.check(peerCredentials(self.transport.getHandle()))
-            return
-        if self.login is None:
-            raise NotTrusted("a login is compulsory over TCP: give --login USER")
-        assert self.reader.greeting is not None
-        assert self.writer.greeting is not None
-        self._scram = ScramClient(
-            self.login.user,
-            self.login.password,
-            binding=self.writer.greeting + self.reader.greeting,
-        )
-        self.send(LoginStart(self.login.user, self._scram.first()))
+        start = self.identity.identify(self.transport.getHandle())
+        if start is not None:
+            self.send(start)
 
     def doProve(self, message: LoginChallenge) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        if self._scram is None:
-            raise RemoteProtocolError("a challenge came without a login")
-        self.send(LoginProof(self._scram.prove(message.serverFirst)))
+        self.send(self.identity.prove(message))
 
     def doVerify(self, message: LoginAccepted) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        if self._scram is None:
-            raise RemoteProtocolError("a login was accepted that was not made")
-        keys = self._scram.verify(message.serverFinal)
-        self.writer.secure(keys.toServer)
-        self.receive(self.reader.secure(keys.toClient))
+        self.receive(self.identity.accept(message))
 
     def doAttach(self, message: Welcome) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        if not self._isLocal() and self.reader.key is None:
-            raise NotTrusted("the origin has not proved that it knows the password")
+        self.identity.confirm(self.transport.getHandle())
         self.reader.limit = MAX_FRAME
+        self._receiver = DescriptorReceiver(
+            self.reactor,
+            self._connectSecondary(message),
+            onBatch=self._batchCame,
+            onError=self._secondaryBroke,
+            onClosed=self._secondaryClosed,
+        )
+        self._receiver.start()
+
+    def _connectSecondary(self, message: Welcome) -> socket.socket:
+        """
+        @raise MigrationError: it cannot be reached, or somebody else listens.
+        """
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.settimeout(self.deadlines.greeting)
@@ -267,14 +245,7 @@ class RecipientConversation(Conversation):
         except MigrationError:
             sock.close()
             raise
-        self._receiver = DescriptorReceiver(
-            self.reactor,
-            sock,
-            onBatch=self._batchCame,
-            onError=self._secondaryBroke,
-            onClosed=self._secondaryClosed,
-        )
-        self._receiver.start()
+        return sock
 
     def _batchCame(self, _: list[int]) -> None:
         self._checkComplete()

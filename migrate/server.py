@@ -29,8 +29,9 @@ from migrate.credentials import UserPolicy
 from migrate.errors import NotTrusted, ServiceInTransit, ServiceUnavailable
 from migrate.graph import Environment, PickleSerializer, Registry, TableSerializer
 from migrate.interfaces import ISerializer
-from migrate.origin import Moved, Offer, OriginConversation
+from migrate.origin import OriginConversation
 from migrate.publication import Publication
+from migrate.transfer import Moved, Offer
 
 CONTROL = "(control)"
 """
@@ -120,7 +121,7 @@ class MigrationServer(MultiService):
         @param checkers: who may over TCP, as C{strcred} makes them.
         @raise migrate.errors.ControlError: C{control} is no such endpoint.
         """
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         if reactor is None:
             from twisted.internet import reactor
         self.reactor = reactor
@@ -168,14 +169,14 @@ class MigrationServer(MultiService):
             listened on.
         """
         self.listen()
-        super().privilegedStartService()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
         """
         See L{IService}.
         """
         self.listen()
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
 
     def listen(self) -> None:
         """
@@ -221,7 +222,7 @@ class MigrationServer(MultiService):
         self._stopSecondary()
         for conversation in list(self.conversations):
             conversation.transport.loseConnection()
-        return super().stopService()
+        return super().stopService()  # type: ignore[no-untyped-call]
 
     def _stopSecondary(self) -> None:
         if self._secondaryPort is not None:

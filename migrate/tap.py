@@ -13,7 +13,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, NoReturn
 
 import attrs
 from twisted.application.service import IService, IServiceMaker
@@ -27,14 +27,14 @@ from migrate.credentials import UserPolicy
 from migrate.errors import MigrationError
 
 
-class CommonOptions(usage.Options, AuthOptionMixin):  # type: ignore[misc]
+class CommonOptions(usage.Options, AuthOptionMixin):
     """
     The options of both plugins.
     """
 
     supportedInterfaces = (IUsernameHashedPassword,)
 
-    optParameters = [
+    optParameters: ClassVar = [
         [
             "control",
             "c",
@@ -50,7 +50,7 @@ class CommonOptions(usage.Options, AuthOptionMixin):  # type: ignore[misc]
     ]
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self["peers"] = []
 
     def opt_peer(self, name: str) -> None:
@@ -121,7 +121,7 @@ def serviceOf(dotted: str) -> IService:
     except AttributeError as e:
         raise usage.UsageError(f"--service: cannot find {dotted}: {e}") from e
     if IService.providedBy(found):
-        return found  # type: ignore[no-any-return]
+        return found
     made = found() if callable(found) else found
     service = IService(made, None)
     if service is None:
@@ -196,19 +196,25 @@ class PidFile:
         os.replace(temporary, self.path)
         self.options["pidfile"] = self.path
 
-    def yieldIfOvertaken(self) -> None:
+    def before(self, stop: Callable[[], None]) -> Callable[[], None]:
         """
-        Leave the file alone at the end, if it names another process by then.
+        @return: something that does C{stop}, and has twistd leave the file
+            alone if it names another process by then.
         """
-        if not self.path:
-            return
+
+        def end() -> None:
+            if self.path and self._named() != str(os.getpid()):
+                self.options["pidfile"] = ""
+            stop()
+
+        return end
+
+    def _named(self) -> str:
         try:
             with open(self.path) as file:
-                own = file.read().strip() == str(os.getpid())
+                return file.read().strip()
         except OSError:
-            own = False
-        if not own:
-            self.options["pidfile"] = ""
+            return ""
 
 
 def exitWith(status: int) -> None:
@@ -242,7 +248,6 @@ class Outcome:
     options: Any
     _stderr: int = attrs.field(init=False)
     _pipe: int | None = attrs.field(init=False, default=None)
-    stop: Callable[[], None] | None = None
 
     def __attrs_post_init__(self) -> None:
         """
@@ -278,6 +283,14 @@ class Outcome:
         """
         self.warn(message)
         self._tell(b"1 see above")
+
+    def leave(self, message: str) -> NoReturn:
+        """
+        It cannot even begin; say why, in one line, and end with status 1.
+        """
+        self.postpone()
+        self.fail(message)
+        raise SystemExit(1)
 
     def _tell(self, status: bytes) -> None:
         pipe, self._pipe = self._pipe, None

@@ -5,14 +5,14 @@ C{twistd migrate-client}: takes services over from a running process.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.python import usage
 from twisted.python.failure import Failure
 
 from migrate.client import MigrationClient
 from migrate.errors import MigrationError
-from migrate.recipient import Login
+from migrate.identity import Login
 from migrate.tap import CommonOptions, Outcome, PidFile, exitWith
 
 
@@ -27,9 +27,9 @@ class Options(CommonOptions):
         "connections, and publishes them in turn."
     )
 
-    optFlags = [["all", "a", "Take over every service that is available."]]
+    optFlags: ClassVar = [["all", "a", "Take over every service that is available."]]
 
-    optParameters = [
+    optParameters: ClassVar = [
         [
             "serializer",
             None,
@@ -115,6 +115,7 @@ def makeService(options: Options) -> MigrationClient:
     @return: a client that takes over what was asked for.
     """
     wanted: Any = None if options["all"] else options["services"]
+    outcome = Outcome(options.parent)
     try:
         client = CommandLineClient(
             options["control"],
@@ -124,14 +125,8 @@ def makeService(options: Options) -> MigrationClient:
             **options.common(),
         )
     except (MigrationError, ValueError) as error:
-        raise usage.UsageError(str(error)) from error
-    client.outcome = Outcome(options.parent)
+        outcome.leave(f"migrate-client: {error}")
+    client.outcome = outcome
     client.pidFile = options.pidFile
-    stop = client.whenEmpty
-
-    def end() -> None:
-        client.pidFile.yieldIfOvertaken()
-        stop()
-
-    client.whenEmpty = end
+    client.whenEmpty = options.pidFile.before(client.whenEmpty)
     return client

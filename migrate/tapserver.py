@@ -8,7 +8,14 @@ from twisted.python import usage
 
 from migrate.errors import MigrationError
 from migrate.server import MigrationServer
-from migrate.tap import CommonOptions, PidFile, pluginService, serviceOf, split
+from migrate.tap import (
+    CommonOptions,
+    Outcome,
+    PidFile,
+    pluginService,
+    serviceOf,
+    split,
+)
 
 
 class Options(CommonOptions):
@@ -17,7 +24,8 @@ class Options(CommonOptions):
     """
 
     synopsis = (
-        "[--control ENDPOINT] --service NAME=CALLABLE ... --plugin 'NAME=TAP OPTIONS' ..."
+        "[--control ENDPOINT] --service NAME=CALLABLE ... "
+        "--plugin 'NAME=TAP OPTIONS' ..."
     )
     longdesc = (
         "Runs services that another process can take over while they run, with all "
@@ -59,25 +67,38 @@ class Options(CommonOptions):
                 raise usage.UsageError(f"two services are named {name!r}")
 
 
+class CommandLineServer(MigrationServer):
+    """
+    A server that says in one line why it cannot begin.
+    """
+
+    outcome: Outcome
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen for recipients, then start the services.
+        """
+        try:
+            super().privilegedStartService()
+        except MigrationError as error:
+            self.outcome.leave(f"migrate-server: {error}")
+
+
 def makeService(options: Options) -> MigrationServer:
     """
     @return: a server that publishes all that was asked for.
     """
     twistd = options.parent
     pidFile = PidFile.of(twistd)
+    outcome = Outcome(twistd)
     try:
-        server = MigrationServer(options["control"], **options.common())
+        server = CommandLineServer(options["control"], **options.common())
         for name, dotted in options["services"]:
             server.publish(name, serviceOf(dotted))
         for name, commandLine in options["plugins"]:
             server.publish(name, pluginService(commandLine, twistd))
-    except (MigrationError, ValueError) as error:
-        raise usage.UsageError(str(error)) from error
-    stop = server.whenEmpty
-
-    def end() -> None:
-        pidFile.yieldIfOvertaken()
-        stop()
-
-    server.whenEmpty = end
+    except (MigrationError, ValueError, usage.UsageError) as error:
+        outcome.leave(f"migrate-server: {error}")
+    server.outcome = outcome
+    server.whenEmpty = pidFile.before(server.whenEmpty)
     return server

@@ -1,0 +1,153 @@
+"""
+The origin's blocking turn: one graph is captured, paused, sent, and then either
+let go of or resumed.
+
+It must not know the states of the conversation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import attrs
+
+from migrate.descriptors import DescriptorSender
+from migrate.errors import PeerLost, RemoteProtocolError
+from migrate.graph import Environment
+from migrate.interfaces import IDump, ISerializer
+from migrate.janitor import Janitor
+from migrate.wire import End, Message, slices
+
+
+@attrs.frozen
+class Offer:
+    """
+    A service that has been claimed.
+
+    @ivar name: what it is published as.
+    @ivar root: the root of its graph.
+    @ivar environment: what the walk needs to know.
+    @ivar restore: call it if the service stays.
+    @ivar depart: call it if the service is another process's.
+    """
+
+    name: str
+    root: object
+    environment: Environment
+    restore: Callable[[], None]
+    depart: Callable[[], None]
+
+
+@attrs.frozen
+class Moved:
+    """
+    What a finished move was like.
+
+    @ivar service: its name.
+    @ivar pid: the process that it moved to, as that says.
+    @ivar pause: seconds from the beginning of the capture to the recipient's
+        word that it owns the service.
+    @ivar objects: how many objects moved.
+    @ivar descriptors: how many descriptors moved.
+    """
+
+    service: str
+    pid: int
+    pause: float
+    objects: int
+    descriptors: int
+
+
+@attrs.define(eq=False)
+class Transfer:
+    """
+    The transfer of one claimed service.
+
+    @ivar offer: what was claimed.
+    @ivar deadline: C{time.monotonic()} seconds by which the turn has to end;
+        set by L{capture}.
+    """
+
+    offer: Offer
+    _serializer: ISerializer
+    _sender: DescriptorSender
+    deadline: float = attrs.field(default=0.0, init=False)
+    _began: float = attrs.field(default=0.0, init=False)
+    _pause: float = attrs.field(default=0.0, init=False)
+    _dump: IDump | None = attrs.field(default=None, init=False)
+    _janitor: Janitor | None = attrs.field(default=None, init=False)
+
+    def audit(self) -> IDump:
+        """
+        @return: a capture to be thrown away; the service runs on.
+        @raise migrate.errors.CannotMigrate: the graph cannot move.
+        """
+        return self._serializer.dump(
+            self.offer.root, self.offer.name, self.offer.environment
+        )
+
+    def capture(self, limit: float) -> None:
+        """
+        Write the graph down.
+
+        @param limit: seconds that the turn may take from now on.
+        @raise migrate.errors.CannotMigrate: the graph cannot move any more.
+        """
+        self._began = time.monotonic()
+        self.deadline = self._began + limit
+        self._dump = self.audit()
+
+    def pause(self) -> None:
+        """
+        Take the service out of the reactor's hands.
+        """
+        dump = self._dump
+        assert dump is not None
+        self._janitor = Janitor.of(dump.live, dump.capture)
+        self._janitor.pause()
+
+    def send(self, sendNow: Callable[[Message, float], None]) -> None:
+        """
+        Send all of it.
+
+        @param sendNow: sends a message by a deadline.
+        @raise PeerLost: nobody takes it.
+        @raise PeerTimeout: it was not taken in time.
+        """
+        dump = self._dump
+        assert dump is not None
+        try:
+            self._sender.send(dump.filenos, self.deadline)
+        except RemoteProtocolError as error:
+            raise PeerLost(f"the secondary connection broke: {error}") from error
+        chunks = 0
+        for chunk in dump.chunks:
+            for part in slices(chunk):
+                sendNow(part, self.deadline)
+                chunks += 1
+        sendNow(End(len(dump.filenos), chunks), self.deadline)
+
+    def release(self) -> None:
+        """
+        Let go of this process's copies.
+        """
+        self._pause = time.monotonic() - self._began
+        if self._janitor is not None:
+            self._janitor.release()
+
+    def resume(self) -> None:
+        """
+        The service goes on here, exactly as it was.
+        """
+        if self._janitor is not None:
+            self._janitor.resume()
+        self._janitor = self._dump = None
+
+    def report(self, pid: int) -> Moved:
+        """
+        @param pid: the process that has the service now.
+        """
+        dump = self._dump
+        assert dump is not None
+        return Moved(self.offer.name, pid, self._pause, dump.objects, len(dump.filenos))
