@@ -1,0 +1,101 @@
+"""
+The janitor's order, and what it does when an action fails.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from migrate.janitor import Janitor
+from migrate.model import Actions
+
+
+class JanitorTests(SynchronousTestCase):
+    """
+    L{Janitor} pauses and releases in order, and resumes in reverse.
+    """
+
+    def setUp(self) -> None:
+        """
+        Three things to do, and a note of what was done.
+        """
+        self.done: list[str] = []
+        self.failing: set[str] = set()
+
+    def janitor(self) -> Janitor:
+        """
+        A janitor of the things 1, 2 and 3.
+        """
+
+        def note(what: str) -> None:
+            self.done.append(what)
+            if what in self.failing:
+                raise RuntimeError(what)
+
+        return Janitor(
+            [
+                Actions(
+                    lambda n=n: note(f"pause {n}"),
+                    lambda n=n: note(f"resume {n}"),
+                    lambda n=n: note(f"release {n}"),
+                )
+                for n in (1, 2, 3)
+            ]
+        )
+
+    def test_pauseAndResume(self) -> None:
+        """
+        What was paused last is resumed first, and once.
+        """
+        janitor = self.janitor()
+        janitor.pause()
+        self.assertEqual(self.done, ["pause 1", "pause 2", "pause 3"])
+        self.done.clear()
+        janitor.resume()
+        janitor.resume()
+        self.assertEqual(self.done, ["resume 3", "resume 2", "resume 1"])
+
+    def test_release(self) -> None:
+        """
+        What is released can neither be resumed nor released again.
+        """
+        janitor = self.janitor()
+        janitor.pause()
+        self.done.clear()
+        janitor.release()
+        janitor.release()
+        janitor.resume()
+        self.assertEqual(self.done, ["release 1", "release 2", "release 3"])
+
+    def test_nothingPaused(self) -> None:
+        """
+        Nothing is resumed or released that was never paused.
+        """
+        janitor = self.janitor()
+        janitor.resume()
+        janitor.release()
+        self.assertEqual(self.done, [])
+
+    def test_failingPause(self) -> None:
+        """
+        A pause that fails half-way is undone, its own half included, and the
+        failure is told.
+        """
+        self.failing = {"pause 2"}
+        janitor = self.janitor()
+        error = self.assertRaises(RuntimeError, janitor.pause)
+        self.assertEqual(str(error), "pause 2")
+        self.assertEqual(self.done, ["pause 1", "pause 2", "resume 2", "resume 1"])
+
+    def test_failingResume(self) -> None:
+        """
+        A resume that fails does not keep the others from being resumed, and
+        is logged.
+        """
+        self.failing = {"resume 3"}
+        janitor = self.janitor()
+        janitor.pause()
+        self.done.clear()
+        janitor.resume()
+        self.assertEqual(self.done, ["resume 3", "resume 2", "resume 1"])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
