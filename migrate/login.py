@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Generator, Iterable
-from typing import Any
+from typing import Any, cast
 
 import attrs
-from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.checkers import (
+    ICredentialsChecker,
+    InMemoryUsernamePasswordDatabaseDontUse,
+)
 from twisted.cred.credentials import IUsernameHashedPassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
@@ -48,10 +51,11 @@ def usableCheckers(
     """
     Leave out checkers that would have to be told the password.
 
+    @return: those that can check a proof.
     @raise NotTrusted: all would.
     """
     usable = [
-        checker
+        _withByteNames(checker)
         for checker in checkers
         if any(
             interface.isOrExtends(IUsernameHashedPassword)
@@ -66,6 +70,31 @@ def usableCheckers(
             "only hashes of them, such as --auth unix, cannot check it"
         )
     return usable
+
+
+def _withByteNames(checker: ICredentialsChecker) -> ICredentialsChecker:
+    """
+    strcred's C{memory:} stores names as text, and no credentials of Twisted
+    find them there: names are bytes.
+
+    @return: a checker that knows the same passwords by names in bytes.
+    """
+    if not isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
+        return checker
+    twin = InMemoryUsernamePasswordDatabaseDontUse()
+    users: dict[Any, Any] = checker.users
+    for name, password in users.items():
+        twin.addUser(*(_bytes(each) for each in (name, password)))
+    return cast(ICredentialsChecker, twin)
+
+
+def _bytes(value: str | bytes) -> bytes:
+    """
+    @return: text in UTF-8; what came from a command line as it was there.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    return value
 
 
 @implementer(IUsernameHashedPassword)
@@ -168,6 +197,9 @@ class ScramServer:
     _saltSource: Callable[[int], bytes] = attrs.field(
         default=secrets.token_bytes, repr=False
     )
+    _credentialsFactory: Callable[..., ScramCredentials] = attrs.field(
+        default=ScramCredentials, repr=False
+    )
     _started: bool = attrs.field(default=False, init=False)
     _challenge: _Challenge | None = attrs.field(default=None, init=False, repr=False)
 
@@ -218,8 +250,8 @@ class ScramServer:
         bare, proof = self._answer(challenge, clientFinal)
         message = f"{challenge.clientBare},{challenge.serverFirst},{bare}".encode()
         for checker in self.checkers:
-            credentials = ScramCredentials(
-                challenge.user.encode("utf-8"),
+            credentials = self._credentialsFactory(
+                _bytes(challenge.user),
                 proof,
                 message,
                 challenge.salt,

@@ -251,7 +251,7 @@ def unescapeName(text: str) -> str:
 @attrs.define
 class ScramClient:
     """
-    Logs in, once: L{start}, L{prove}, L{accept}.
+    Logs in, once: L{first}, L{prove}, L{verify}.
 
     @ivar user: as whom.
     @ivar binding: what the login is bound to; the server has to be bound to
@@ -267,7 +267,7 @@ class ScramClient:
     _message: bytes = attrs.field(default=b"", init=False, repr=False)
     _secrets: Secrets | None = attrs.field(default=None, init=False, repr=False)
 
-    def start(self) -> str:
+    def first(self) -> str:
         """
         @return: the client-first-message.
         @raise LocalProtocolError: it was started before.
@@ -318,7 +318,7 @@ class ScramClient:
             )
         return nonce, salt, iterations
 
-    def accept(self, serverFinal: str) -> Session:
+    def verify(self, serverFinal: str) -> Session:
         """
         Verify the server in turn.
 
