@@ -1,0 +1,181 @@
+"""
+What adapters see of a graph that arrives, and what becomes of it: descriptors
+have one owner at every instant, and every action runs once.
+
+It must not know how the graph was written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from migrate.errors import CannotResolve, LoadError, LocalProtocolError, MalformedTable
+from migrate.graph.environment import Environment
+from migrate.graph.names import resolve
+from migrate.graph.planner import REACTOR
+from migrate.interfaces import ILoading
+from migrate.model import Descriptor, Named
+
+Action = Callable[[], None]
+
+
+@implementer(ILoading)
+class Loading:
+    """
+    One arrival.
+
+    @ivar reactor: see L{ILoading}.
+    @ivar number: the object that is being made or filled; whatever it asks to
+        be done after the fill is done in the reverse order of these.
+    """
+
+    _log = Logger()
+
+    def __init__(self, environment: Environment) -> None:
+        self.reactor = environment.reactor
+        self.number = 0
+        self._environment = environment
+        self._filenos: list[int] = []
+        self._unowned: set[int] = set()
+        self._resolved: dict[Named, Any] = {}
+        self._afterFill: list[tuple[int, Action]] = []
+        self._onAdopt: list[Action] = []
+        self._onDiscard: list[Action] = []
+        self.ended = False
+
+    # What adapters may ask for
+
+    def own(self, descriptor: Descriptor) -> int:
+        """
+        See L{ILoading.own}.
+        """
+        if descriptor.fileno not in self._unowned:
+            raise MalformedTable(f"descriptor {descriptor.fileno} has an owner")
+        self._unowned.remove(descriptor.fileno)
+        return descriptor.fileno
+
+    def external(self, name: str) -> Any:
+        """
+        See L{ILoading.external}.
+        """
+        if name == REACTOR:
+            return self.reactor
+        try:
+            return self._environment.externals[name]
+        except KeyError as e:
+            raise CannotResolve(f"this process provides no {name!r}") from e
+
+    def resolve(self, name: Named) -> Any:
+        """
+        See L{ILoading.resolve}.
+        """
+        if name not in self._resolved:
+            self._resolved[name] = resolve(name, self._environment.policy)
+        return self._resolved[name]
+
+    def afterFill(self, action: Action) -> None:
+        """
+        See L{ILoading.afterFill}.
+        """
+        self._afterFill.append((self.number, action))
+
+    def onAdopt(self, action: Action) -> None:
+        """
+        See L{ILoading.onAdopt}.
+        """
+        self._onAdopt.append(action)
+
+    def onDiscard(self, action: Action) -> None:
+        """
+        See L{ILoading.onDiscard}.
+        """
+        self._onDiscard.append(action)
+
+    # What the loader does
+
+    def receive(self, filenos: Sequence[int]) -> None:
+        """
+        Own the descriptors that came, until adapters do.
+
+        @raise LoadError: one of them is no open descriptor.
+        """
+        self._filenos = list(filenos)
+        self._unowned = set(filenos)
+        for fileno in filenos:
+            try:
+                os.set_inheritable(fileno, False)
+            except OSError as e:
+                self._unowned.discard(fileno)
+                raise LoadError(f"descriptor {fileno} is not open: {e}") from e
+
+    def descriptor(self, place: Any) -> Descriptor:
+        """
+        @param place: a descriptor's number in the records.
+        @raise MalformedTable: there is no such descriptor.
+        """
+        if type(place) is not int or not 0 <= place < len(self._filenos):
+            raise MalformedTable(f"there is no descriptor {place!r}")
+        return Descriptor(self._filenos[place])
+
+    def settle(self) -> None:
+        """
+        Do what was to be done after the fill: the object that was met last
+        comes first.
+        """
+        while self._afterFill:
+            actions = sorted(self._afterFill, key=lambda each: -each[0])
+            self._afterFill = []
+            for number, action in actions:
+                self.number = number
+                action()
+
+    def adopt(self) -> None:
+        """
+        Run what was registered for it, then close what nobody owns.  An action
+        that fails is logged and keeps no other from running: from here on
+        this process is the only owner.
+        """
+        self._end()
+        for action in self._onAdopt:
+            self._perform(action)
+        self._close()
+
+    def discard(self) -> None:
+        """
+        Undo, in reverse order, and close what nobody owns.
+        """
+        if self.ended:
+            return
+        self._end()
+        for action in reversed(self._onDiscard):
+            self._perform(action)
+        self._close()
+
+    def _end(self) -> None:
+        """
+        @raise LocalProtocolError: it was adopted or discarded before.
+        """
+        if self.ended:
+            raise LocalProtocolError("the graph was adopted or discarded before")
+        self.ended = True
+
+    def _perform(self, action: Action) -> None:
+        """
+        Run one action; whatever happens, the next has to run.
+        """
+        try:
+            action()
+        except Exception:
+            self._log.failure("an adapter's last action on a graph failed")
+
+    def _close(self) -> None:
+        """
+        Close the descriptors that nobody owns.
+        """
+        while self._unowned:
+            os.close(self._unowned.pop())

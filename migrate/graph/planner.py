@@ -1,0 +1,156 @@
+"""
+Who speaks for an object: what is known natively, what an adapter was
+registered for, and what stands for itself.
+
+It must not know how what they say is written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from zope.interface import implementer
+
+from migrate.errors import LoadError, NotMovable
+from migrate.graph.environment import Environment
+from migrate.graph.names import verify
+from migrate.graph.plain import PlainAdapter, className, isPlain
+from migrate.graph.reduction import ReduceAdapter, reduces
+from migrate.interfaces import IAdapter, ICapture
+from migrate.model import Description, External, Named
+
+REACTOR = "reactor"
+
+
+@attrs.define(eq=False)
+class Planner:
+    """
+    Finds adapters, and asks them.
+
+    @ivar environment: the process.
+    """
+
+    environment: Environment
+    plain: PlainAdapter = attrs.field(init=False, factory=PlainAdapter)
+    _reduce: IAdapter = attrs.field(init=False, factory=ReduceAdapter)
+
+    def adapterFor(self, cls: type) -> IAdapter:
+        """
+        @return: the adapter that speaks for the instances of C{cls}.
+        """
+        found = self.environment.registry.lookup(cls)
+        if found is not None:
+            return found
+        if isPlain(cls) and not reduces(cls):
+            return self.plain
+        return self._reduce
+
+    def named(self, name: str) -> IAdapter:
+        """
+        @return: the adapter of that name.
+        @raise LoadError: there is none.
+        """
+        for own in (self.plain, self._reduce):
+            if own.name == name:
+                return own
+        found = self.environment.registry.named(name)
+        if found is None:
+            raise LoadError(f"no adapter of this process is called {name!r}")
+        return found
+
+    def outside(self) -> dict[int, External | NotMovable]:
+        """
+        @return: by identity, what stays outside the graph, and what it must
+            not reach.
+        """
+        environment = self.environment
+        found: dict[int, External | NotMovable] = {
+            id(obj): External(name) for name, obj in environment.externals.items()
+        }
+        if environment.reactor is not None:
+            found[id(environment.reactor)] = External(REACTOR)
+        for obj, reason in environment.forbidden:
+            found[id(obj)] = NotMovable(reason)
+        return found
+
+    def outsideTypes(self) -> frozenset[type]:
+        """
+        @return: the classes of whatever L{outside} knows.
+        """
+        environment = self.environment
+        known = [environment.reactor, *environment.externals.values()]
+        known += [obj for obj, _ in environment.forbidden]
+        return frozenset(map(type, known))
+
+
+def describe(
+    adapter: IAdapter, obj: object, capture: ICapture
+) -> Description | Named | External:
+    """
+    Ask C{adapter} what C{obj} is.
+
+    @raise NotMovable: it cannot be moved, or its name is not its own, or the
+        adapter failed.
+    """
+    try:
+        found: Any = adapter.describe(obj, capture)
+    except NotMovable:
+        raise
+    except Exception as e:
+        raise NotMovable(
+            f"{className(type(obj))}: the adapter {adapter.name!r} failed: "
+            f"{type(e).__name__}: {e}"
+        ) from e
+    if isinstance(found, Named):
+        verify(obj, found)
+    if not isinstance(found, Description | Named | External):
+        raise NotMovable(
+            f"{className(type(obj))}: the adapter {adapter.name!r} describes it as "
+            f"{type(found).__name__}"
+        )
+    return found
+
+
+@implementer(ICapture)
+@attrs.define(eq=False)
+class Capture:
+    """
+    A walk, as adapters see it.
+
+    @ivar reactor: see L{ICapture}.
+    """
+
+    reactor: Any
+    _contains: Any
+    _readers: frozenset[int] | None = None
+    _writers: frozenset[int] | None = None
+
+    def reading(self, selectable: object) -> bool:
+        """
+        See L{ICapture.reading}.
+        """
+        if self._readers is None:
+            self._readers = self._watched("getReaders")
+        return id(selectable) in self._readers
+
+    def writing(self, selectable: object) -> bool:
+        """
+        See L{ICapture.writing}.
+        """
+        if self._writers is None:
+            self._writers = self._watched("getWriters")
+        return id(selectable) in self._writers
+
+    def _watched(self, method: str) -> frozenset[int]:
+        """
+        A reactor that watches nothing, such as a Clock, has no such method.
+        """
+        return frozenset(map(id, getattr(self.reactor, method, tuple)()))
+
+    def contains(self, candidate: object) -> bool:
+        """
+        See L{ICapture.contains}.
+        """
+        answer: bool = self._contains(candidate)
+        return answer
