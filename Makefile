@@ -5,7 +5,7 @@ CACHE := .cache
 
 version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 venv := $(CACHE)/venv-$(version)
-bin := $(venv)/bin
+bin := $(CURDIR)/$(venv)/bin
 ready := $(venv)/ready
 trial := $(bin)/python -m twisted.trial --temp-directory=$(CACHE)/trial
 
@@ -42,9 +42,10 @@ test: pythons
 	$(trial) $(TESTS)
 
 test-reactors: pythons
-	set -e; for reactor in $(REACTORS); do \
-	    echo "== $$reactor"; $(trial) --reactor=$$reactor $(REACTOR_TESTS); \
-	done
+	status=0; for reactor in $(REACTORS); do \
+	    echo "== $$reactor"; \
+	    $(trial) --reactor=$$reactor $(REACTOR_TESTS) || status=1; \
+	done; exit $$status
 
 coverage: pythons
 	rm -rf $(CACHE)/coverage
