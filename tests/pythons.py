@@ -145,12 +145,14 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _fingerprint(release: str) -> str:
+def _fingerprint(release: str, pyproject: str) -> str:
     """
+    @param release: what the Python says of itself.
+    @param pyproject: the text of C{pyproject.toml}.
     @return: what changes when an environment has to be made again: the
         package's metadata, the Python's release, or the place of this checkout.
     """
-    metadata = (CHECKOUT / "pyproject.toml").read_text().partition("\n[tool.mypy]")[0]
+    metadata = pyproject.partition("\n[tool.mypy]")[0]
     parts = json.dumps([metadata, release, str(CHECKOUT), USE])
     return hashlib.sha256(parts.encode()).hexdigest()
 
@@ -173,7 +175,8 @@ def _prepare(version: str, retry: bool) -> Interpreter:
     @raise CannotUse: it could not be made ready, now or before.
     """
     program, release = _found()[version]
-    home, wanted = PYTHONS / version, _fingerprint(release)
+    pyproject = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
+    home, wanted = PYTHONS / version, _fingerprint(release, pyproject)
     record = PYTHONS / f"{version}.json"
     with _alone():
         known = json.loads(record.read_text()) if record.exists() else {}

@@ -120,7 +120,8 @@ class InstallationTests(TestCase):
         (wheel,) = (self.source / "dist").glob("*.whl")
         (sdist,) = (self.source / "dist").glob("*.tar.gz")
         modules = {
-            str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("migrate/**/*.py")
+            str(path.relative_to(self.source))
+            for path in self.source.glob("migrate/**/*.py")
         }
         wanted = {*modules, "migrate/py.typed", "twisted/plugins/migrate_plugins.py"}
         with zipfile.ZipFile(wheel) as archive:
@@ -132,7 +133,7 @@ class InstallationTests(TestCase):
         self.assertIn("conch", described.get_all("Provides-Extra", []))
         with tarfile.open(sdist) as archive:
             contents = {name.partition("/")[2] for name in archive.getnames()}
-        tests = {f"tests/{path.name}" for path in CHECKOUT.glob("tests/*.py")}
+        tests = {f"tests/{path.name}" for path in self.source.glob("tests/*.py")}
         beside = {"README.rst", "CHANGELOG.rst", "LICENSE", "Makefile", ".ci/run"}
         self.assertEqual((wanted | tests | beside) - contents, set())
         self.assertNotIn("twisted/__init__.py", contents)

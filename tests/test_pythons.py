@@ -10,7 +10,15 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.pythons import CHECKOUT, CannotUse, _run, interpreters, other, unavailable
+from tests.pythons import (
+    CHECKOUT,
+    CannotUse,
+    _fingerprint,
+    _run,
+    interpreters,
+    other,
+    unavailable,
+)
 
 
 class PythonsTests(SynchronousTestCase):
@@ -71,6 +79,20 @@ class PythonsTests(SynchronousTestCase):
         error = self.assertRaises(CannotUse, _run, command, 60)
         self.assertIn("no shim for that", str(error))
         self.assertRaises(CannotUse, _run, ["/nowhere/python"], 60)
+
+    def test_madeAgain(self) -> None:
+        """
+        What decides whether an environment is made again are the package's
+        metadata and the Python, and not the settings of the checks.
+        """
+        text = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
+        before = _fingerprint("3.11.1", text)
+        self.assertNotEqual(_fingerprint("3.11.2", text), before)
+        dependency = text.replace('"msgspec>=0.19"', '"msgspec>=99"')
+        self.assertNotEqual(_fingerprint("3.11.1", dependency), before)
+        setting = text.replace("line-length = 88", "line-length = 99")
+        self.assertNotEqual(setting, text)
+        self.assertEqual(_fingerprint("3.11.1", setting), before)
 
     def test_asProgram(self) -> None:
         """
