@@ -289,7 +289,12 @@ class MigrationServer(MultiService):
         return Offer(
             CONTROL,
             self.port,
-            self.environment(factory=self.controlFactory),
+            # The connections that it has accepted are conversations, this one
+            # among them: they end here.
+            attrs.evolve(
+                self.environment(factory=self.controlFactory),
+                registry=self.registry.withoutSeekers(),
+            ),
             restore=self._restoreControl,
             depart=self._departControl,
         )

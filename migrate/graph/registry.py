@@ -84,6 +84,15 @@ class Registry:
         """
         return self._byName.get(name)
 
+    def withoutSeekers(self) -> Registry:
+        """
+        @return: a copy for a graph that is to be no more than what is reachable
+            from its root.
+        """
+        twin = self.copy()
+        twin._seekers.clear()
+        return twin
+
     def copy(self) -> Registry:
         """
         @return: a registry with the same adapters that can be added to
