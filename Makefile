@@ -49,9 +49,11 @@ test-reactors: pythons
 
 coverage: pythons
 	rm -rf $(CACHE)/coverage
-	$(bin)/python -m coverage run -m twisted.trial --temp-directory=$(CACHE)/trial $(TESTS)
-	$(bin)/python -m coverage combine --quiet
-	$(bin)/python -m coverage report
+	mkdir -p $(CACHE)/coverage
+	status=0; \
+	$(bin)/python -m coverage run -m twisted.trial --temp-directory=$(CACHE)/trial $(TESTS) || status=1; \
+	$(bin)/python -m coverage combine --quiet && $(bin)/python -m coverage report || status=1; \
+	exit $$status
 
 demo: pythons
 	$(bin)/python examples/telnet_shell/demo.py --python $(bin)/python \

@@ -18,6 +18,7 @@ import migrate
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
     "errors",
+    "life",
     "model",
     "interfaces",
     "messages",
@@ -27,11 +28,14 @@ LAYERS = (
     "filenos",
     "rights",
     "inbox",
-    "descriptors",
+    "turn descriptors",
     "janitor",
+    "transfer",
+    "saslprep",
     "scram",
     "login",
     "credentials",
+    "identity",
     "publication control",
     "greeting",
     "conversation",
