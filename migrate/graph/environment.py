@@ -6,6 +6,7 @@ It must not know where any of it comes from.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,14 @@ class TrustingPolicy:
         return True
 
 
+def _withBuiltins(externals: Mapping[str, object]) -> Mapping[str, object]:
+    """
+    Every namespace that code was run in refers to the builtins: they are the
+    interpreter's own.
+    """
+    return {"builtins": vars(builtins), **externals}
+
+
 @attrs.frozen
 class Environment:
     """
@@ -38,6 +47,8 @@ class Environment:
     @ivar reactor: the reactor of this process; it is external by itself, as
         C{"reactor"}.
     @ivar externals: names to what stays outside the graph, beside the reactor.
+        The namespace of the builtins is external by itself, as
+        C{"builtins"}.
     @ivar forbidden: objects that a graph must not reach, each with the reason
         that a report gives, such as another published service.
     @ivar policy: what an arriving graph may name.
@@ -45,6 +56,6 @@ class Environment:
 
     registry: Registry
     reactor: Any
-    externals: Mapping[str, object] = attrs.field(factory=dict)
+    externals: Mapping[str, object] = attrs.field(factory=dict, converter=_withBuiltins)
     forbidden: Sequence[tuple[object, str]] = ()
     policy: IPolicy = attrs.field(factory=TrustingPolicy)
