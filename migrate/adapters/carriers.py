@@ -19,7 +19,9 @@ from types import (
 )
 from typing import Any
 
+from twisted.internet import tcp
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import BaseProtocol
 from twisted.internet.task import LoopingCall
 
 # Python shares equal ones of these between code that has nothing to do with
@@ -96,6 +98,13 @@ def _ofSuspended(item: Any) -> list[object]:
     return [] if frame is None else list(frame.f_locals.values())
 
 
+def _instanceAttributes(*names: str) -> Callable[[Any], Iterable[object]]:
+    """
+    @return: what looks at some attributes of an instance, if it has them.
+    """
+    return lambda item: [item.__dict__[name] for name in names if name in item.__dict__]
+
+
 _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     FunctionType: _ofFunction,
     CellType: _ofCell,
@@ -109,6 +118,10 @@ _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
         *item.a,
         *item.kw.values(),
     ),
+    # Nothing but the reactor need know of a connection, and nothing at all of
+    # one that is paused; still it belongs to its port and to its factory.
+    tcp.Connection: _instanceAttributes("server", "connector", "protocol"),
+    BaseProtocol: _instanceAttributes("factory"),
     GeneratorType: _ofSuspended,
     CoroutineType: _ofSuspended,
     tuple: tuple,

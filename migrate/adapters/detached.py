@@ -133,7 +133,8 @@ class Hold:
         """
         transport, detached = self.transport, self.detached
         for name in _REPLACED:
-            transport.__dict__.pop(name, None)
+            if name not in self._before:
+                transport.__dict__.pop(name, None)
         transport.__dict__.update(self._before)
         if detached.reading:
             detached.reactor.addReader(transport)

@@ -33,6 +33,7 @@ _OPTIONAL = (
     ("twisted.protocols.tls", "TLSMemoryBIOProtocol", _TLS),
     ("twisted.protocols.tls", "TLSMemoryBIOFactory", _TLS),
     ("twisted.internet.process", "_BaseProcess", _PROCESS),
+    ("twisted.internet.process", "PTYProcess", _PROCESS),
     ("twisted.internet.stdio", "StandardIO", _STANDARD),
 )
 

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from migrate.adapters.detached import Hold, abandon, isAbandoned
 from migrate.adapters.plain import copyAttributes, giveAttributes
-from migrate.errors import NotMovable
+from migrate.errors import LoadError, NotMovable
 from migrate.interfaces import ICapture, ILiveAdapter, ILoading
 from migrate.model import Actions, Description, Descriptor
 
@@ -115,14 +115,17 @@ def bind(obj: Any, state: dict[str, Any], loading: ILoading) -> None:
     Give a transport the socket that came for it, to be watched once it is
     adopted.
 
-    @raise OSError: the descriptor is no such socket.
+    @raise LoadError: the descriptor is no such socket.
     """
     fileno = loading.own(state[SOCKET])
     try:
         skt = socket.socket(state[FAMILY], state[TYPE], state[PROTOCOL], fileno=fileno)
-    except BaseException:
+    except OSError as error:
         os.close(fileno)
-        raise
+        raise LoadError(f"no socket came for a {type(obj).__name__}") from error
+    if skt.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != state[TYPE]:
+        skt.close()
+        raise LoadError(f"another kind of socket came for a {type(obj).__name__}")
     # O_NONBLOCK is set already, for every holder; this tells the object.
     skt.settimeout(0)
     obj.socket = skt

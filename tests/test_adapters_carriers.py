@@ -1,0 +1,145 @@
+"""
+Tests for L{migrate.adapters.carriers}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from twisted.internet import tcp
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import LoopingCall
+from twisted.trial.unittest import SynchronousTestCase
+
+from migrate.adapters.carriers import carried, touches
+
+
+class Thing:
+    """
+    An object that somebody looks for.
+    """
+
+    def method(self, *unused: object) -> None:
+        """
+        Be bound.
+        """
+
+    def generate(self) -> Iterator[int]:
+        """
+        Hold on to it, suspended.
+        """
+        yield 1
+
+    async def wait(self) -> None:
+        """
+        The same, asynchronously.
+        """
+
+
+class TouchesTests(SynchronousTestCase):
+    """
+    L{touches}
+    """
+
+    def setUp(self) -> None:
+        """
+        Make something to look for.
+        """
+        self.thing = Thing()
+
+    def found(self, root: object) -> bool:
+        """
+        @return: whether C{root} carries the thing.
+        """
+        return touches([root], lambda item: item is self.thing)
+
+    def test_carriers(self) -> None:
+        """
+        Each kind of carrier is looked into.
+        """
+        thing = self.thing
+        waiting: Deferred[Any] = Deferred()
+        waiting.addCallback(lambda result, other: result, thing)
+        loop = LoopingCall(print, thing)
+        held: list[object] = [thing]
+        coroutine = thing.wait()
+        self.addCleanup(coroutine.close)
+        transport = tcp.Server.__new__(tcp.Server)
+        transport.protocol = Protocol()
+        transport.protocol.factory = thing  # type: ignore[assignment]
+        for root in (
+            thing.method,
+            lambda: thing,
+            lambda x=thing: x,
+            partial(print, thing),
+            partial(print, end=thing),
+            held.append,
+            (held,),
+            {"a": {1: [thing]}},
+            frozenset([thing]),
+            {thing},
+            waiting.callback,
+            loop,
+            thing.generate(),
+            coroutine,
+            transport,
+            transport.protocol.dataReceived,
+        ):
+            self.assertTrue(self.found(root), root)
+
+    def test_keywordDefault(self) -> None:
+        """
+        A default of a keyword argument is carried.
+        """
+
+        def function(*, it: object = self.thing) -> None:
+            pass
+
+        self.assertTrue(self.found(function))
+
+    def test_notCarriers(self) -> None:
+        """
+        Other objects are not looked into, nor are finished generators.
+        """
+        holder = Thing()
+        holder.__dict__["thing"] = self.thing
+        finished = self.thing.generate()
+        list(finished)
+        for root in (holder, holder.method, finished, len, 1, "text", Thing):
+            self.assertFalse(self.found(root), root)
+
+    def test_sharedContainers(self) -> None:
+        """
+        Immutable containers, which unrelated code may share, never count by
+        themselves.
+        """
+        empty, full = (), (1, 2)
+        wanted = [empty, full, frozenset()]
+        roots = [empty, [full], {"a": frozenset()}]
+        self.assertFalse(touches(roots, lambda item: any(item is w for w in wanted)))
+
+    def test_cycles(self) -> None:
+        """
+        What contains itself is looked into once.
+        """
+        loop: list[object] = []
+        loop.append(loop)
+        self.assertFalse(self.found(loop))
+
+    def test_deep(self) -> None:
+        """
+        Depth is no matter.
+        """
+        root: list[object] = [self.thing]
+        for _ in range(20000):
+            root = [root]
+        self.assertTrue(self.found(root))
+
+    def test_carried(self) -> None:
+        """
+        Of what is no carrier nothing is carried.
+        """
+        self.assertEqual(list(carried(self.thing)), [])

@@ -1,0 +1,80 @@
+"""
+Tests for L{migrate.adapters.refusals}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import abstract, process, stdio
+from twisted.internet.process import Process, PTYProcess
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from migrate.adapters import refusals
+from migrate.errors import CannotMigrate
+from migrate.graph.registry import Registry
+from tests.inprocess import Move
+
+
+class Serial(abstract.FileDescriptor):
+    """
+    A user's own descriptor.
+    """
+
+
+class RefusalTests(SynchronousTestCase):
+    """
+    L{refusals.register}
+    """
+
+    def refusal(self, cls: Any) -> str:
+        """
+        @return: what is said of an instance of C{cls}.
+        """
+        error = self.assertRaises(
+            CannotMigrate, Move([cls.__new__(cls)], Clock(), Clock()).go
+        )
+        self.assertEqual(len(error.refusals), 1)
+        return str(error)
+
+    def test_descriptor(self) -> None:
+        """
+        A descriptor that no adapter knows is refused, and named.
+        """
+        said = self.refusal(Serial)
+        self.assertIn("Serial", said)
+        self.assertIn("register an adapter", said)
+
+    def test_process(self) -> None:
+        """
+        Child processes are refused, and what connects them.
+        """
+        self.assertIn("child process", self.refusal(Process))
+        self.assertIn("child process", self.refusal(PTYProcess))
+        self.assertIn("no adapter knows", self.refusal(process.ProcessWriter))
+
+    def test_standardIO(self) -> None:
+        """
+        The process's own input and output are refused.
+        """
+        self.assertIn("standard input", self.refusal(stdio.StandardIO))
+
+    def test_present(self) -> None:
+        """
+        What this installation lacks is no error.
+        """
+        self.assertIsNone(refusals.present("no.such.module", "Any"))
+        self.assertIsNone(refusals.present("twisted.internet.process", "errno"))
+        self.assertIs(refusals.present("builtins", "int"), int)
+
+    def test_tls(self) -> None:
+        """
+        Where there is TLS, each of its parts is refused by name.
+        """
+        registry = Registry()
+        refusals.register(registry)
+        for name in ("BufferingTLSTransport", "TLSMemoryBIOFactory"):
+            found = refusals.present("twisted.protocols.tls", name)
+            named = registry.named(f"twisted.protocols.tls.{name}")
+            self.assertEqual(named is None, found is None)
