@@ -1,0 +1,122 @@
+"""
+Data classes that go by value: the methods that L{dataclasses} generates have
+no source and are generated again.
+
+It must not know how a class is moved otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import types
+from typing import Any
+
+#: What the generator is asked for, by its parameters' names.
+_PARAMETERS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+_FIELD = ("init", "repr", "compare", "hash", "kw_only")
+
+
+def describe(cls: type, namespace: dict[str, Any]) -> dict[str, Any] | None:
+    """
+    Say what the methods of a data class are generated from, and drop them.
+
+    @param namespace: the class's own; changed.
+    @return: L{None}, if C{cls} is no data class itself.
+    """
+    parameters = namespace.get("__dataclass_params__")
+    if parameters is None:
+        return None
+    generated = [name for name, value in namespace.items() if _isGenerated(value)]
+    for name in generated:
+        del namespace[name]
+    state: dict[str, Any] = {
+        "generated": tuple(generated),
+        "parameters": tuple(getattr(parameters, name) for name in _PARAMETERS),
+    }
+    fields = namespace["__dataclass_fields__"].values()
+    for index, field in enumerate(fields):
+        state.update(_describeField(index, field))
+    return state
+
+
+def _describeField(index: int, field: Any) -> dict[str, Any]:
+    """
+    A field, flat: its parts are made when a class is filled, and not filled.
+    """
+    kind = field._field_type.name
+    flags = tuple(getattr(field, name) for name in _FIELD)
+    return {
+        f"{index}": (field.name, kind, flags),
+        f"{index} default": field.default,
+        f"{index} factory": field.default_factory,
+        f"{index} type": field.type,
+    }
+
+
+def _bare(value: Any) -> Any:
+    """
+    A generated C{__repr__} is wrapped against recursion.
+    """
+    return inspect.unwrap(value) if isinstance(value, types.FunctionType) else value
+
+
+def _isGenerated(value: Any) -> bool:
+    """
+    @return: whether L{dataclasses} compiled a function from text of its own.
+    """
+    bare = _bare(value)
+    return isinstance(bare, types.FunctionType) and (
+        bare.__code__.co_filename == "<string>"
+    )
+
+
+def restore(cls: Any, state: dict[str, Any]) -> None:
+    """
+    Generate the methods of a data class.
+    """
+    model = _model(cls, state)
+    parameters = dict(zip(_PARAMETERS, state["parameters"], strict=True))
+    made = dataclasses.dataclass(**parameters)(model)
+    for name in state["generated"]:
+        method = made.__dict__.get(name)
+        if method is None:
+            continue
+        _adopt(method, name, model, cls)
+        type.__setattr__(cls, name, method)
+
+
+def _model(cls: Any, state: dict[str, Any]) -> Any:
+    """
+    @return: a class from which the very same methods are generated.
+    """
+    namespace: dict[str, Any] = {"__module__": cls.__module__, "__annotations__": {}}
+    if hasattr(cls, "__post_init__"):
+        namespace["__post_init__"] = cls.__post_init__
+    index = 0
+    while f"{index}" in state:
+        name, kind, flags = state[f"{index}"]
+        if kind != "_FIELD_CLASSVAR":
+            options = dict(zip(_FIELD, flags, strict=True))
+            namespace[name] = dataclasses.field(
+                default=state[f"{index} default"],
+                default_factory=state[f"{index} factory"],
+                **options,
+            )
+            annotation = state[f"{index} type"]
+            if kind == "_FIELD_INITVAR":
+                annotation = dataclasses.InitVar[object]
+            namespace["__annotations__"][name] = annotation
+        index += 1
+    return type(cls.__name__, (), namespace)
+
+
+def _adopt(method: Any, name: str, model: Any, cls: Any) -> None:
+    """
+    Let a generated method speak of the class that it is now one of.
+    """
+    for function in (method, _bare(method)):
+        function.__qualname__ = f"{cls.__qualname__}.{name}"
+        for cell in function.__closure__ or ():
+            if cell.cell_contents is model:
+                cell.cell_contents = cls
