@@ -111,9 +111,15 @@ class Assembly:
         Make what needs other objects, unless it needs those whole and they
         are not.  What is needed mostly has the higher number.
         """
-        for number in range(len(self.made) - 1, -1, -1):
-            if self.made[number] is MISSING:
+        made = self.made
+        for number in range(len(made) - 1, -1, -1):
+            if made[number] is not MISSING:
+                continue
+            needs = self._needs(number)
+            if [other for other in needs if made[other] is MISSING]:
                 self._makeFrom(number, force=False)
+            else:
+                self._make(number, needs, force=False)
 
     def _makeFrom(self, start: int, force: bool) -> None:
         """
@@ -130,9 +136,10 @@ class Assembly:
             if self.made[number] is not MISSING or (number in self._late and not force):
                 stack.pop()
                 continue
-            missing = self._missing(number, force)
+            needs = self._needs(number)
+            missing = self._missing(needs, force)
             if not missing:
-                self._make(stack.pop(), force)
+                self._make(stack.pop(), needs, force)
                 continue
             if number in entered:
                 raise MalformedTable(f"objects {missing} and {number} need each other")
@@ -150,31 +157,33 @@ class Assembly:
             raise MalformedTable(f"record {number} refers to what is not there")
         return found
 
-    def _missing(self, number: int, force: bool) -> list[int]:
+    def _missing(self, needs: list[int], force: bool) -> list[int]:
         """
-        @return: what still has to be made before an object is.
+        @return: of what an object needs, that which still has to be made.
         """
         return [
             other
-            for other in self._needs(number)
+            for other in needs
             if self.made[other] is MISSING and (force or other not in self._late)
         ]
 
-    def _make(self, number: int, force: bool) -> None:
+    def _make(self, number: int, needs: list[int], force: bool) -> None:
         """
         Make one object, or put it off.
         """
-        kind, needs = self._kind(number), self._needs(number)
+        kind = self._kind(number)
         if not force and not self._isReady(kind, needs):
             self._late.add(number)
             return
         self._loading.number = number
         cls = None if kind.cls is None else self.made[kind.cls]
-        if kind.make is None:
-            raise MalformedTable(f"{kind.says} cannot be made")
-        self.made[number] = kind.make(self._elements(number)[: kind.needed], cls)
-        if kind.fill is None and all(map(self._whole.__getitem__, needs)):
-            self._whole[number] = 1
+        elements = self._elements(number)
+        if kind.needed < len(elements):
+            elements = elements[: kind.needed]
+        assert kind.make is not None
+        self.made[number] = kind.make(elements, cls)
+        if kind.fill is None:
+            self._whole[number] = not needs or all(map(self._whole.__getitem__, needs))
 
     def _isReady(self, kind: Kind, needs: Iterable[int]) -> bool:
         """
@@ -207,21 +216,26 @@ class Assembly:
         """
         Fill what runs no code in doing so.
         """
+        kinds, loading = self._kinds, self._loading
         for number, record in enumerate(self._rows):
-            kind = self._kinds[record[0]]
+            kind = kinds[record[0]]
             if kind.fill is None:
                 continue
+            loading.number = number
             if not kind.early:
                 self._rest.append(number)
-                continue
-            self._loading.number = number
-            if kind.keys is not None and any(
-                map(self._isUnsafe, self._checked(record[kind.keys]))
-            ):
+            elif kind.keys is not None and self._looks(record[kind.keys]):
                 self._hashing.append(number)
-                continue
-            if not self._fill(number, kind):
+            elif not self._fill(number, kind):
                 self._left.append(number)
+
+    def _looks(self, keys: Iterable[Any]) -> bool:
+        """
+        @param keys: some elements of a record.
+        @return: whether hashing them might look at what is not filled.
+        """
+        numbers = self._checked(keys)
+        return bool(numbers) and any(map(self._isUnsafe, numbers))
 
     def _checked(self, elements: Iterable[Any]) -> list[int]:
         """
@@ -302,9 +316,10 @@ class Assembly:
         kind = self._kind(number)
         self._loading.number = number
         if self.made[number] is MISSING:
-            if self._missing(number, force=True):
+            needs = self._needs(number)
+            if self._missing(needs, force=True):
                 return
-            self._make(number, force=True)
+            self._make(number, needs, force=True)
         if kind.fill is not None and not self._filled[number]:
             self._fill(number, kind)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from migrate.errors import MalformedTable
+from migrate.errors import LoadError, MalformedTable
 from migrate.graph import records as r
 from migrate.graph.loading import Loading
 from migrate.graph.plain import Layout, className
@@ -51,6 +51,10 @@ def atoms(elements: Sequence[Any]) -> Any:
         if type(piece) is not list or not _ATOMS.issuperset(map(type, piece)):
             raise MalformedTable("a raw record holds something else than atoms")
     return chain.from_iterable(elements)
+
+
+#: Finds what brings the instances of a class up to date.
+Upgrades = Callable[[Any], Sequence[Callable[[Any], object]]]
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -92,7 +96,7 @@ class Kind:
     whole: bool = False
     keys: slice | None = None
     raw: bool = False
-    upgrades: Callable[[Any], Sequence[Callable[[Any], object]]] | None = None
+    upgrades: Upgrades | None = None
 
     def needs(self, record: Record) -> list[int]:
         """
@@ -235,18 +239,23 @@ class Shapes:
         if shape.module is None:
             return self._deferred(shape, adapter)
         cls = self.loading.resolve(namedBy(shape.module, shape.qualname))
+        if not isinstance(cls, type):
+            raise LoadError(f"{shape.module}.{shape.qualname} is no class here")
         if plain:
             return self._plain(shape, self.planner.plain.layout(cls))
         return self._deferred(shape, adapter, cls)
 
-    def _upgrades(self, shape: Shape) -> Any:
+    def _upgrades(self, shape: Shape, known: Any) -> Upgrades | None:
         """
-        @return: finds the upgrades of a class.
+        @return: finds the upgrades of a class; L{None} if there are none.
         """
         versions: Any = dict(
             zip(shape.versions[::2], shape.versions[1::2], strict=True)
         )
-        return lambda cls: upgradesOf(cls, versions)
+        if known is None:
+            return lambda cls: upgradesOf(cls, versions)
+        steps = upgradesOf(known, versions)
+        return (lambda cls: steps) if steps else None
 
     def _deferred(self, shape: Shape, adapter: IAdapter, known: Any = None) -> Kind:
         """
@@ -270,7 +279,7 @@ class Shapes:
             complete=adapter.complete,
             fill=None if shape.names is None else fill,
             whole=getattr(adapter, "wholeState", False),
-            upgrades=self._upgrades(shape),
+            upgrades=self._upgrades(shape, known),
         )
 
     def _plain(self, shape: Shape, layout: Layout) -> Kind:
@@ -292,7 +301,7 @@ class Shapes:
             fill=_shortWay(shape, layout) or fill,
             partial=partial,
             early=True,
-            upgrades=self._upgrades(shape),
+            upgrades=self._upgrades(shape, layout.cls),
         )
 
 

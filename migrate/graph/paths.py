@@ -166,22 +166,21 @@ def cycles(walk: Walk) -> Iterator[tuple[int, NotMovable]]:
 
 def _suspects(walk: Walk) -> list[int]:
     """
-    @return: objects that need one with a lower number; every cycle has one.
+    @return: objects that need what needs something itself.  Tuples and
+        frozensets make no cycle among themselves, so each cycle has one.
     """
-    hard = (r.TUPLE, r.FROZENSET, r.WEAK)
-    heads = {
+    described = {
         r.FIRST + at
         for at, shape in enumerate(walk.shapes)
         if shape.arguments or walk.rows[shape.cls][0] != r.NAMED
-    }.union(hard)
+    } | {r.WEAK}
+    needy = described | {r.TUPLE, r.FROZENSET}
+    rows = walk.rows
     return [
         number
-        for number, record in enumerate(walk.rows)
-        if record[0] in heads
-        and any(
-            other <= number and walk.rows[other][0] in heads
-            for other in needs(walk, number)
-        )
+        for number, record in enumerate(rows)
+        if record[0] in described
+        and any(rows[other][0] in needy for other in needs(walk, number))
     ]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from migrate.errors import NotMovable
 from migrate.graph import records as r
 from migrate.graph.environment import Environment
-from migrate.graph.plain import Layout, className
+from migrate.graph.plain import Layout, PlainAdapter, className
 from migrate.graph.planner import Capture, Planner, describe
 from migrate.graph.records import Record, Shape
 from migrate.graph.versions import versionsOf
@@ -288,10 +288,10 @@ class Walk:
         @return: what reads the instances of C{cls} as its adapter says.
         """
         adapter = self._planner.adapterFor(cls)
-        if adapter is self._planner.plain:
-            layout = self._planner.plain.layout(cls)
+        if isinstance(adapter, PlainAdapter):
+            layout = adapter.layout(cls)
             if layout.dictionary is not None and not layout.slots:
-                return self._plain(cls, layout, layout.dictionary)
+                return self._plain(adapter, layout)
         live = adapter if ILiveAdapter.providedBy(adapter) else None
         capture = self.capture
 
@@ -311,12 +311,13 @@ class Walk:
 
         return read
 
-    def _plain(self, cls: type, layout: Layout, dictionary: Any) -> Reader:
+    def _plain(self, adapter: IAdapter, layout: Layout) -> Reader:
         """
         @return: the short way for the most frequent kind of objects, with an
             instance dictionary and nothing else.
         """
         heads: dict[tuple[str, ...], int] = {}
+        dictionary: Any = layout.dictionary
 
         def read(obj: Any) -> tuple[int | None, Iterable[Any]]:
             attributes = dictionary(obj)
@@ -325,8 +326,8 @@ class Walk:
             if head is not None:
                 return head, attributes.values()
             try:
-                description = Description(cls, (), layout.state(obj))
-                head, elements = self._described(self._planner.plain, description)
+                description = Description(layout.cls, (), layout.state(obj))
+                head, elements = self._described(adapter, description)
             except NotMovable as e:
                 return self._refuse(obj, e)
             if self.shapes[head - r.FIRST].names is not True:
