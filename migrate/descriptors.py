@@ -156,7 +156,8 @@ class DescriptorReceiver:
             self.onError(error)
         else:
             for batch in batches:
-                self.onBatch(batch)
+                if self._open:
+                    self.onBatch(batch)
 
     def connectionLost(self, reason: Failure) -> None:
         """

@@ -7,6 +7,7 @@ It must not know how descriptors get from one process to another.
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import select
@@ -50,6 +51,19 @@ class OpenFiles(NamedTuple):
     hard: int
 
 
+def _listed(listing: str, soft: int) -> int | None:
+    """
+    @return: how many descriptors are open, or L{None} if C{listing} is no
+        list of them.
+    """
+    try:
+        # The listing itself is one of those that it lists.
+        return len(os.listdir(listing)) - 1
+    except OSError as error:
+        # Every number below the limit is taken, or it could be opened.
+        return soft if error.errno == errno.EMFILE else None
+
+
 def openFileLimit() -> OpenFiles:
     """
     Count this process's descriptors.
@@ -58,9 +72,9 @@ def openFileLimit() -> OpenFiles:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for listing in _LISTINGS:
-        with suppress(OSError):
-            # The listing itself is one of those that it lists.
-            return OpenFiles(len(os.listdir(listing)) - 1, soft, hard)
+        used = _listed(listing, soft)
+        if used is not None:
+            return OpenFiles(used, soft, hard)
     raise DescriptorLimit(
         f"this process cannot tell what it has open: none of "
         f"{', '.join(_LISTINGS)} can be read"
