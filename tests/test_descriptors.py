@@ -381,6 +381,16 @@ class SenderTests(DescriptorTestCase):
         self.theirs.close()
         self.assertRaises(DescriptorsLost, self.sender.post, self.marked(1))
 
+    def test_takenBeforeClosing(self) -> None:
+        """
+        That it took what came before does not make it less gone.
+        """
+        self.sender.post(self.marked(1))
+        receive(self.theirs)
+        self.theirs.send(answer(0))
+        self.theirs.close()
+        self.assertRaises(PeerLost, self.sender.post, self.marked(1))
+
     def test_notOpen(self) -> None:
         """
         A number that is no descriptor is this side's own error.
