@@ -77,6 +77,14 @@ class Impatient(LineReceiver, TimeoutMixin):
         self.setTimeout(None)
 
 
+class MoreImpatient(Impatient):
+    """
+    The same, but soon.
+    """
+
+    patience = 0.3
+
+
 class Quiet(LineReceiver):
     """
     Keeps its lines.
@@ -386,13 +394,7 @@ class ClientServiceTests(Base):
             TCP4ClientEndpoint(self.origin, *where), retryPolicy=soon
         )
         connected = service.whenConnected()
-        spin(
-            lambda: (
-                [c for c in self.origin.getDelayedCalls() if "_reconnect" in str(c)]
-                or service._machine.__automat_transitioner__._state.name == "Waiting"
-            ),
-            self.origin,
-        )
+        spin(lambda: stateOf(service) == "Waiting", self.origin)
         made, moved = self.move([service, connected])
         self.assertEqual(self.origin.getDelayedCalls(), [])
         listener = socket.create_server(where)
@@ -427,11 +429,16 @@ class ClientServiceTests(Base):
         stopped = ClientService(endpoint, Factory(), clock=self.origin)
         self.successResultOf(stopped.stopService())
         made, other = self.move([fresh, stopped])
-        states = [
-            each._machine.__automat_transitioner__._state.name for each in (made, other)
-        ]
-        self.assertEqual(states, ["Init", "Stopped"])
+        self.assertEqual((stateOf(made), stateOf(other)), ("Init", "Stopped"))
         self.successResultOf(made.stopService())
+
+
+def stateOf(service: Any) -> str:
+    """
+    @return: the state that a client service's machine is in.
+    """
+    state: str = service._machine.__automat_transitioner__._state.name
+    return state
 
 
 def immediately(attempt: int) -> float:
@@ -511,9 +518,8 @@ class FactoryTests(Base):
         Who says nothing is hung up on at the recipient, when it was due at
         the origin.
         """
-        self.patch(Impatient, "patience", 0.3)
         port = self.origin.listenTCP(
-            0, Factory.forProtocol(Impatient), interface="127.0.0.1"
+            0, Factory.forProtocol(MoreImpatient), interface="127.0.0.1"
         )
         peer = self.connect(port)
         (call,) = self.origin.getDelayedCalls()
