@@ -103,12 +103,17 @@ class ShellTestCase(TestCase):
         return person
 
     @inlineCallbacks
-    def move(self, interpreter: str = sys.executable, *options: str) -> Any:
+    def move(self, interpreter: str = sys.executable) -> Any:
         """
         Have the shell moved to a new process.
         """
+        old = self.server
         new = self.twistd(["migrate-client", "--service", "shell"], interpreter)
-        ended = yield self.server.ended(PATIENCE)
+        yield self.processes.until(
+            lambda: not (old.running and new.running), "the end of the origin"
+        )
+        self.assertTrue(new.running, "\n".join(new.lines))
+        ended = yield old.ended(PATIENCE)
         self.assertEqual((ended.status, ended.signal), (0, None), ended.err)
         self.server = new
 

@@ -48,8 +48,14 @@ class DefinitionTests(ShellTestCase):
             "",
             "inc = lambda x: x + 1",
             "import functools",
-            "@functools.lru_cache(None)",
-            "def slow(x):",
+            "def negative(function):",
+            "  @functools.wraps(function)",
+            "  def wrapper(*args, **names):",
+            "    return -function(*args, **names)",
+            "  return wrapper",
+            "",
+            "@negative",
+            "def minus(x):",
             "  return four(x)",
             "",
         )
@@ -59,7 +65,8 @@ class DefinitionTests(ShellTestCase):
         yield self.hears(person, "sorted(twice.__annotations__)", "['return', 'x']")
         yield self.hears(person, "four(3)", "12")
         yield self.hears(person, "inc(1)", "2")
-        yield self.hears(person, "slow(5)", "20")
+        yield self.hears(person, "minus(5)", "-20")
+        yield self.hears(person, "minus.__name__", "'minus'")
 
     @inlineCallbacks
     def test_closures(self) -> Any:

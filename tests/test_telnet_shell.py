@@ -67,8 +67,8 @@ class MovingTests(ShellTestCase):
         yield person.type("[1, 3]")
         yield person.send(b"\x1b[D\x1b[D\x1b[D")
         yield self.move()
-        yield person.press(b",", ">>> [1,, 3]")
-        yield person.press(b"2", ">>> [1,2, 3]")
+        yield person.press(b"2", ">>> [1,2 3]")
+        yield person.press(b",", ">>> [1,2, 3]")
         self.assertEqual((yield person.enter()), ["[1, 2, 3]"])
 
     @inlineCallbacks

@@ -189,7 +189,7 @@ def tell(options: argparse.Namespace, servers: Servers, stack: ExitStack) -> str
     port = int(old.waitForLine(r"starting on (\d+)", options.deadline)[1])
     session = stack.enter_context(closing(connect(port, options.deadline, True)))
     before(session, old, versions[0])
-    say("")
+    say(f"    {session.screen.current}")
     second = stack.enter_context(closing(connect(port, options.deadline, False)))
     second.login(USER, PASSWORD)
     meter = PauseMeter(second)
