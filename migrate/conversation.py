@@ -26,7 +26,15 @@ from migrate.errors import (
 )
 from migrate.handover import UNFAILING, Effect, Event, Handover, Role, State
 from migrate.turn import flush
-from migrate.wire import Failed, FrameReader, FrameWriter, Message, Refused, Rollback
+from migrate.wire import (
+    Failed,
+    FrameReader,
+    FrameWriter,
+    Message,
+    Refused,
+    Rollback,
+    explain,
+)
 
 _MESSAGES = {event.value: event for event in Event if not event.isLocal}
 
@@ -264,4 +272,4 @@ class Conversation(Protocol):
             if isinstance(problem, PeerRefused)
             else type(problem).__name__
         )
-        self.send(kind(name, str(problem)))
+        self.send(kind(name, explain(str(problem))))

@@ -266,31 +266,6 @@ class Adopted(Message, frozen=True):
     """
 
 
-class ControlOffer(Message, frozen=True):
-    """
-    The control listener, whose descriptor comes over the secondary
-    connection.
-
-    @ivar kind: the family of its address.
-    @ivar address: the path, or for C{"tcp"} the interface, empty for all.
-    @ivar backlog: as given to C{listen}.
-    @ivar mode: permission bits of the path.
-    @ivar port: of C{"tcp"}.
-    """
-
-    kind: Literal["unix", "tcp"]
-    address: Address
-    backlog: Small
-    mode: Small
-    port: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)] = 0
-
-
-class ControlTaken(Message, frozen=True):
-    """
-    The recipient listens in the origin's place.
-    """
-
-
 class Failed(_Trouble, frozen=True):
     """
     Something went wrong here; the conversation ends.
@@ -319,8 +294,6 @@ MESSAGES: tuple[type[Message], ...] = (
     Commit,
     Rollback,
     Adopted,
-    ControlOffer,
-    ControlTaken,
     Failed,
 )
 """

@@ -49,6 +49,7 @@ from migrate.wire import (
     Services,
     ServiceStatus,
     Welcome,
+    explain,
     manifest,
 )
 
@@ -401,7 +402,7 @@ class OriginConversation(Conversation):
         """
         See L{migrate.handover.Effect}.
         """
-        self.send(Rollback(str(errorOf(self.event, detail))))
+        self.send(Rollback(explain(str(errorOf(self.event, detail)))))
 
     def doReport(self, detail: object) -> None:
         """

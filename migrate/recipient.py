@@ -37,6 +37,7 @@ from migrate.life import LifeWatch
 from migrate.model import Named
 from migrate.wire import (
     MAX_FRAME,
+    MAX_NAMES,
     Adopted,
     Attach,
     Attached,
@@ -302,6 +303,8 @@ class RecipientConversation(Conversation):
         See L{migrate.handover.Effect}.
         """
         self._names += message.names
+        if len(self._names) > MAX_NAMES:
+            raise RemoteProtocolError(f"the manifest has over {MAX_NAMES} names")
 
     def doPrepare(self, message: Manifest) -> None:
         """

@@ -161,22 +161,15 @@ class MigrationServer(MultiService):
 
     # The control endpoint.
 
-    def privilegedStartService(self) -> None:
+    def startService(self) -> None:
         """
-        Listen for recipients.
+        Start what is published, then let recipients in.
 
         @raise migrate.errors.ControlError: the control endpoint cannot be
             listened on.
         """
-        self.listen()
-        super().privilegedStartService()  # type: ignore[no-untyped-call]
-
-    def startService(self) -> None:
-        """
-        See L{IService}.
-        """
-        self.listen()
         super().startService()  # type: ignore[no-untyped-call]
+        self.listen()
 
     def listen(self) -> None:
         """

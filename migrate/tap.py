@@ -19,6 +19,7 @@ import attrs
 from twisted.application.service import IService, IServiceMaker
 from twisted.cred.credentials import IUsernameHashedPassword
 from twisted.cred.strcred import AuthOptionMixin
+from twisted.logger import Logger
 from twisted.plugin import getPlugins
 from twisted.python import reflect, usage
 
@@ -165,6 +166,8 @@ class PidFile:
     @ivar path: absolute; empty for none.
     """
 
+    _log = Logger()
+
     options: Any
     path: str
 
@@ -191,10 +194,15 @@ class PidFile:
         if not self.path:
             return
         temporary = f"{self.path}.{os.getpid()}"
-        with open(temporary, "w") as file:
-            file.write(str(os.getpid()))
-        os.replace(temporary, self.path)
-        self.options["pidfile"] = self.path
+        try:
+            with open(temporary, "w") as file:
+                file.write(str(os.getpid()))
+            os.replace(temporary, self.path)
+        except OSError:
+            # A service that runs is worth more than a file about it.
+            self._log.failure("cannot write {path}", path=self.path)
+        else:
+            self.options["pidfile"] = self.path
 
     def before(self, stop: Callable[[], None]) -> Callable[[], None]:
         """
@@ -292,9 +300,16 @@ class Outcome:
         self.fail(message)
         raise SystemExit(1)
 
+    def close(self) -> None:
+        """
+        Nothing more will be said: let go of standard error, whose reader may
+        wait for its end.
+        """
+        os.close(self._stderr)
+
     def _tell(self, status: bytes) -> None:
         pipe, self._pipe = self._pipe, None
         if pipe is not None:
             os.write(pipe, status)
             os.close(pipe)
-        os.close(self._stderr)
+        self.close()

@@ -92,7 +92,7 @@ class CommandLineClient(MigrationClient):
         """
         self.outcome.postpone()
         self.done.addCallbacks(self._served, self._failed)
-        super().privilegedStartService()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
 
     def _served(self, _: object) -> None:
         if self.inherited or not os.path.exists(self.pidFile.path or os.devnull):

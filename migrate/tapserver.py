@@ -74,14 +74,15 @@ class CommandLineServer(MigrationServer):
 
     outcome: Outcome
 
-    def privilegedStartService(self) -> None:
+    def startService(self) -> None:
         """
-        Listen for recipients, then start the services.
+        See L{MigrationServer.startService}.
         """
         try:
-            super().privilegedStartService()
+            super().startService()
         except MigrationError as error:
             self.outcome.leave(f"migrate-server: {error}")
+        self.outcome.close()
 
 
 def makeService(options: Options) -> MigrationServer:

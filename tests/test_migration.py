@@ -5,7 +5,9 @@ The main job from outside: real twistd processes, real clients.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -144,12 +146,19 @@ class MovingTests(MigrationTestCase):
         yield self.answer(other)
         client = yield self.client("--service", "lines")
         connection.transport.resumeProducing()
-        reply = yield connection.line(PATIENCE)
-        self.assertEqual(len(reply), 20_000_000)
-        self.assertEqual(set(reply), {ord("x")})
-        end = yield connection.line(PATIENCE)
+        yield self.processes.until(
+            lambda: connection.received.endswith(b"end\r\n"), "all of it", PATIENCE
+        )
+        _, much, end, _ = connection.received.split(b"\r\n")
+        self.assertEqual(len(much), 20_000_000)
+        self.assertEqual(set(much), {ord("x")})
         self.assertTrue(end.endswith(b"end"), end)
-        self.assertEqual((yield self.answer(connection))[0], client.pid)
+        connection.sendLine(b"more")
+        yield self.processes.until(
+            lambda: connection.received.endswith(b"more\r\n"), "an answer", PATIENCE
+        )
+        last = connection.received.split(b"\r\n")[-2]
+        self.assertEqual(int(last.split()[0]), client.pid)
 
     @inlineCallbacks
     def test_chain(self) -> Any:
@@ -617,14 +626,23 @@ class UserTests(MigrationTestCase):
         if os.geteuid() != 0:
             raise SkipTest("only root can start processes of another user")
         super().setUp()
+        # One that others can look into, unlike those of the tests.
+        self.directory = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.directory.chmod(0o755)
+        self.control = self.directory / "migrate.sock"
 
     def asNobody(self, *arguments: str) -> Child:
         """
         Start a client of another user.
         """
         run = (
-            "import os, pwd, sys; entry = pwd.getpwnam('nobody');"
+            # This Python may be in a home directory: import first.
+            "import os, pwd; entry = pwd.getpwnam('nobody');"
             "from twisted.scripts.twistd import run; import migrate.tapclient;"
+            "from twisted.application.service import IServiceMaker;"
+            "from twisted.plugin import getPlugins; list(getPlugins(IServiceMaker));"
+            "import tests.moving;"
             "os.setgid(entry.pw_gid); os.setuid(entry.pw_uid); run()"
         )
         command = ["-c", run, "-n", "migrate-client", *arguments]

@@ -62,15 +62,6 @@ EXAMPLES: dict[type[wire.Message], st.SearchStrategy[wire.Message]] = {
     wire.Commit: st.builds(wire.Commit),
     wire.Rollback: st.builds(wire.Rollback, _text),
     wire.Adopted: st.builds(wire.Adopted),
-    wire.ControlOffer: st.builds(
-        wire.ControlOffer,
-        st.sampled_from(["unix", "tcp"]),
-        _bytes,
-        _small,
-        _small,
-        st.integers(0, 65535),
-    ),
-    wire.ControlTaken: st.builds(wire.ControlTaken),
     wire.Failed: st.builds(wire.Failed, _text, _text),
 }
 
@@ -193,7 +184,7 @@ class MessageTests(SynchronousTestCase):
         payload = wire.encode(wire.Claim("s", "j")).replace(b"Claim", b"Cla\nm")
         error = self.assertRaises(MalformedFrame, wire.decode, payload)
         self.assertNotIn("\n", str(error))
-        offer = {"type": "ControlOffer", "kind": "x" * 60000}
+        offer = {"type": "Claim" + "x" * 60000}
         error = self.assertRaises(
             MalformedFrame, wire.decode, msgspec.msgpack.encode(offer)
         )
