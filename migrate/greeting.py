@@ -10,8 +10,10 @@ import os
 import platform
 import secrets
 import sys
-from importlib.metadata import version
 
+import twisted
+
+from migrate import __version__
 from migrate.errors import IncompatiblePeer
 from migrate.handover import Role
 from migrate.wire import PROTOCOL, Hello
@@ -24,8 +26,8 @@ def hello(role: Role) -> Hello:
     return Hello(
         protocol=PROTOCOL,
         python=platform.python_version(),
-        twisted=version("twisted"),
-        packages={"txmigrate": version("txmigrate")},
+        twisted=twisted.__version__,
+        packages={"txmigrate": __version__},
         pid=os.getpid(),
         role=role.value,
         nonce=secrets.token_bytes(32),
