@@ -12,7 +12,6 @@ import secrets
 import sys
 
 import twisted
-
 from migrate import __version__
 from migrate.errors import IncompatiblePeer
 from migrate.handover import Role
