@@ -12,7 +12,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -96,8 +96,9 @@ class MigrationServer(MultiService):
         server.setServiceParent(application)
 
     @ivar publication: what is published.
-    @ivar whenEmpty: called once everything is gone, the control listener too;
-        stops the reactor unless told otherwise.
+    @ivar whenEmpty: called once everything published is gone, and the control
+        listener too.  Unless told otherwise it stops the reactor, if nothing
+        else is served in this application.
     """
 
     _log = Logger()
@@ -130,7 +131,7 @@ class MigrationServer(MultiService):
         self.policy = UserPolicy() if policy is None else policy
         self.checkers = tuple(checkers)
         self.deadlines = Deadlines() if deadlines is None else deadlines
-        self.whenEmpty = reactor.stop if whenEmpty is None else whenEmpty
+        self.whenEmpty = self._stopIfAlone if whenEmpty is None else whenEmpty
         self.publication = Publication()
         self.serializers: Mapping[str, ISerializer] = {
             each.name: each for each in (TableSerializer(), PickleSerializer())
@@ -351,6 +352,31 @@ class MigrationServer(MultiService):
             return
         whenEmpty, self.whenEmpty = self.whenEmpty, _nothing
         whenEmpty()
+
+    def _stopIfAlone(self) -> None:
+        """
+        This process has done its work, unless its application has services
+        that were never published.
+        """
+        top: Any = self
+        while getattr(top, "parent", None) is not None:
+            top = top.parent
+        if any(not isinstance(each, MigrationServer) for each in leaves(top)):
+            self._log.info("nothing published is left here; other services run on")
+        else:
+            self.reactor.stop()
+
+
+def leaves(service: Any) -> Iterator[Any]:
+    """
+    @return: the services below C{service}, or itself, that are more than a
+        collection of others.
+    """
+    if isinstance(service, MultiService):
+        for child in service:
+            yield from leaves(child)
+    if type(service) is not MultiService:
+        yield service
 
 
 def _nothing() -> None:
