@@ -79,3 +79,110 @@ def moved(
     arrived = loader.finish(filenos)
     loader.adopt()
     return arrived
+
+
+class Thing:
+    """
+    Told apart by identity.
+    """
+
+    def __init__(self, tag: object = None) -> None:
+        self.tag = tag
+
+
+class Slotted:
+    """
+    No instance dictionary; one name is mangled, one may be unset.
+    """
+
+    __slots__ = ("__hidden", "maybe", "tag")
+
+    def __init__(self, tag: object = None) -> None:
+        self.tag = tag
+        self.__hidden = tag
+
+    def hidden(self) -> object:
+        return self.__hidden
+
+
+class Key:
+    """
+    Hashed and compared by what it holds.
+    """
+
+    def __init__(self, tag: object, part: object = None) -> None:
+        self.tag = tag
+        self.part = part
+        self.other: object = None
+
+    def __hash__(self) -> int:
+        return hash((self.tag, self.part))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Key) and self.tag == other.tag and self.part == other.part
+        )
+
+
+ATOMS = (type(None), bool, int, float, str, bytes)
+
+
+def signature(value: Any) -> Any:
+    """
+    @return: what tells members of one set apart, here and there.
+    """
+    if isinstance(value, tuple):
+        return ("tuple", tuple(signature(each) for each in value))
+    if isinstance(value, frozenset):
+        return ("frozenset", tuple(sorted(map(repr, map(signature, value)))))
+    if isinstance(value, ATOMS):
+        return (type(value).__name__, repr(value))
+    return (type(value).__name__, value.tag)
+
+
+def parts(value: Any) -> list[Any]:
+    """
+    @return: what an object consists of, in the same order here and there.
+    """
+    if isinstance(value, list | tuple):
+        return list(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=lambda each: repr(signature(each)))
+    if isinstance(value, dict):
+        return [part for pair in value.items() for part in pair]
+    if isinstance(value, Slotted):
+        names = ("tag", "_Slotted__hidden", "maybe")
+        return [getattr(value, name, "unset") for name in names]
+    return [part for pair in vars(value).items() for part in pair]
+
+
+def difference(one: Any, two: Any) -> str | None:
+    """
+    @return: where two graphs differ in shape, types or atoms; L{None} if they
+        are isomorphic.
+    """
+    there: dict[int, Any] = {}
+    back: dict[int, Any] = {}
+    work = [(one, two)]
+    while work:
+        a, b = work.pop()
+        if type(a) is not type(b):
+            return f"{a!r} became {b!r}"
+        if isinstance(a, ATOMS):
+            if repr(a) != repr(b):
+                return f"{a!r} became {b!r}"
+            continue
+        if a in ((), frozenset()) if isinstance(a, tuple | frozenset) else False:
+            if len(b):
+                return f"{a!r} became {b!r}"
+            continue
+        if there.setdefault(id(a), b) is not b or back.setdefault(id(b), a) is not a:
+            return f"the identity of a {type(a).__name__} is lost"
+        if back[id(b)] is a and (id(a), "seen") in there:
+            continue
+        there[(id(a), "seen")] = True  # type: ignore[index]
+        ours, theirs = parts(a), parts(b)
+        if len(ours) != len(theirs):
+            return f"a {type(a).__name__} has {len(theirs)} parts"
+        work.extend(zip(ours, theirs, strict=True))
+    return None

@@ -12,14 +12,19 @@ It must not know what a record of some head becomes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from migrate.errors import LoadError, MalformedTable, MigrationError
-from migrate.graph.kinds import MISSING, Kind
+from migrate.graph.kinds import ALL, MISSING, Kind
 from migrate.graph.loading import Loading
 from migrate.graph.records import FIRST, Record, references, unboxed
+
+#: Where the walk down from what is hashed stands with an object.
+_ENTERED, _LEFT = 1, 2
+_EVERY = slice(1, None)
 
 
 class Assembly:
@@ -47,6 +52,8 @@ class Assembly:
         self._left: list[int] = []
         self._hashing: list[int] = []
         self._rest: list[int] = []
+        self._frozen: list[int] = []
+        self._waiting: dict[int, list[int]] = {}
         self._byIdentity: dict[type, bool] = {}
 
     def run(self) -> None:
@@ -60,6 +67,7 @@ class Assembly:
             self._fillEarly()
             self._fillWhole()
             self._fillRest()
+            self._rehash()
             self._upgrade()
             self._loading.settle()
             self._rehash()
@@ -260,13 +268,15 @@ class Assembly:
                 kind.partial(obj, elements)
             return False
         assert kind.fill is not None
+        if kind.keys is not None and obj:
+            obj.clear()
         kind.fill(obj, elements)
-        self._filled[number] = 1
         if kind.keys is not None and len(obj) != len(self._rows[number][kind.keys]):
             raise LoadError(
                 f"{kind.says}, object {number}: keys that differ at the origin "
                 "are equal here"
             )
+        self._filled[number] = 1
         return True
 
     def _fillWhole(self) -> None:
@@ -281,7 +291,7 @@ class Assembly:
             else:
                 below = [n for n in references(record[kind.keys]) if self._isUnsafe(n)]
             self._settle(below)
-            self._finish(number)
+            self._attempt(number)
 
     def _below(self, number: int) -> list[int]:
         """
@@ -297,17 +307,55 @@ class Assembly:
 
     def _settle(self, numbers: list[int]) -> None:
         """
-        Finish whatever is reachable, in post-order.
+        Finish whatever is reachable, in post-order.  What hashes an object
+        that is on the way here from the start, and so refers to it, comes
+        right after that object.
         """
         stack = [number for number in numbers if not self._seen[number]]
         while stack:
             number = stack.pop()
             if number < 0:
-                self._finish(~number)
+                self._seen[~number] = _LEFT
+                self._attempt(~number)
+                for other in self._waiting.pop(~number, ()):
+                    self._attempt(other)
             elif not self._seen[number]:
-                self._seen[number] = 1
+                self._seen[number] = _ENTERED
                 stack.append(~number)
                 stack.extend(n for n in self._below(number) if not self._seen[n])
+
+    def _attempt(self, number: int) -> None:
+        """
+        Finish one object, unless it has to wait.
+        """
+        kind = self._kind(number)
+        if not kind.hashes and kind.keys is None:
+            self._finish(number)
+            return
+        for other in self._hashed(number):
+            if self._seen[other] == _ENTERED:
+                self._waiting.setdefault(other, []).append(number)
+                return
+        # A class whose hash needs an object that is on a cycle with it has to
+        # see that one whole; if it fails now it may not once all is filled.
+        with suppress(Exception):
+            self._finish(number)
+
+    def _hashed(self, number: int) -> Iterator[int]:
+        """
+        @return: whatever is hashed to fill or make an object: what it has for
+            keys, and what tuples among those hold.
+        """
+        kind = self._kind(number)
+        stack = references(self._rows[number][kind.keys or _EVERY])
+        known = set(stack)
+        while stack:
+            other = stack.pop()
+            yield other
+            if self._kind(other).needed == ALL and not self._kind(other).raw:
+                more = set(self._needs(other)) - known
+                known |= more
+                stack.extend(more)
 
     def _finish(self, number: int) -> None:
         """
@@ -327,6 +375,7 @@ class Assembly:
         """
         Make and fill what cycles kept from it, then what adapters fill.
         """
+        self._frozen = [n for n in self._late if self._kind(n).hashes]
         for number in sorted(self._late):
             self._makeFrom(number, force=True)
         self._late.clear()
@@ -355,6 +404,8 @@ class Assembly:
     def _rehash(self) -> None:
         """
         What ran after the fill may have changed how keys are hashed.
+
+        @raise LoadError: a frozenset was made of what was not whole.
         """
         for number in self._hashing:
             self._loading.number = number
@@ -364,3 +415,12 @@ class Assembly:
             content = obj.copy()
             obj.clear()
             obj.update(content)
+        for number in self._frozen:
+            obj = self.made[number]
+            if len(obj) != len(self._rows[number]) - 1 or any(
+                key not in obj for key in list(obj)
+            ):
+                raise LoadError(
+                    f"object {number}, a frozenset, could not be made again: its "
+                    "members and what they are hashed by refer to each other"
+                )

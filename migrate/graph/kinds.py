@@ -119,6 +119,8 @@ def _updateDict(obj: dict[Any, Any], elements: Sequence[Any]) -> None:
     """
     @param elements: keys and values by turns.
     """
+    if len(elements) % 2:
+        raise MalformedTable("a dict has a key without a value")
     obj.update(zip(elements[::2], elements[1::2], strict=True))
 
 

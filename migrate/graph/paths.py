@@ -98,7 +98,7 @@ def _attribute(walk: Walk, record: Record, at: int) -> str:
     place = at - 1 - shape.arguments
     if isinstance(shape.names, tuple):
         return f".{shape.names[place]}".replace("\0", "")
-    return f".{_shown(record[at - 1])}"
+    return f".{record[at - 1]}"
 
 
 def _shown(key: Any) -> str:

@@ -14,6 +14,7 @@ It must not know what any adapter does.
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 from typing import Any, NoReturn
@@ -72,6 +73,8 @@ def _decode(chunk: bytes) -> list[Record]:
     @raise MalformedTable: there are none.
     """
     stream = io.BytesIO(chunk)
+    # Numbers that stand for names mean what is cached, past find_class.
+    copyreg.clear_extension_cache()
     try:
         found = _Unpickler(stream).load()
     except MalformedTable:

@@ -65,6 +65,20 @@ def _members(cls: type) -> Iterator[tuple[type, str, Any]]:
                 yield base, name, member
 
 
+def hidesDictionary(cls: type) -> bool:
+    """
+    @return: whether C{__dict__} of instances of C{cls} is something else than
+        their instance dictionary, which nobody can get at then.
+    """
+    for base in cls.__mro__:
+        found = vars(base).get("__dict__", cls)
+        if found is not cls:
+            return not isinstance(
+                found, types.GetSetDescriptorType | types.MemberDescriptorType
+            )
+    return False
+
+
 def isPlain(cls: type) -> bool:
     """
     @return: whether instances of C{cls} hold nothing but attributes: no class
@@ -72,7 +86,7 @@ def isPlain(cls: type) -> bool:
         that of its slots.
     """
     bases = [base for base in cls.__mro__ if base is not object]
-    if not all(base.__flags__ & _HEAP_TYPE for base in bases):
+    if hidesDictionary(cls) or not all(b.__flags__ & _HEAP_TYPE for b in bases):
         return False
     slots = 0
     for owner, name, _ in _members(cls):
@@ -91,12 +105,11 @@ def _dictionaryOf(cls: type) -> Callable[[Any], dict[str, Any]] | None:
     """
     if not cls.__dictoffset__:
         return None
-    for base in cls.__mro__:
-        found = vars(base).get("__dict__")
-        if type(found) is types.GetSetDescriptorType:
-            getter: Callable[[Any], dict[str, Any]] = found.__get__
-            return getter
-    return lambda obj: object.__getattribute__(obj, "__dict__")
+    found: Any = next(
+        vars(base)["__dict__"] for base in cls.__mro__ if "__dict__" in vars(base)
+    )
+    getter: Callable[[Any], dict[str, Any]] = found.__get__
+    return getter
 
 
 def _keyed(cls: type) -> Iterator[tuple[str, Any]]:

@@ -17,7 +17,7 @@ from twisted.persisted.styles import Ephemeral
 from zope.interface import implementer
 
 from migrate.errors import LoadError, NotMovable
-from migrate.graph.plain import className
+from migrate.graph.plain import className, hidesDictionary
 from migrate.interfaces import IAdapter, ICapture, ILoading
 from migrate.model import Description, Named
 
@@ -49,6 +49,8 @@ def _reduced(obj: Any) -> str | tuple[Any, ...]:
     cls = type(obj)
     if isinstance(obj, type) and cls not in copyreg.dispatch_table:
         raise NotMovable(f"the class {className(obj)} cannot migrate", _REMEDY)
+    if hidesDictionary(cls) and not reduces(cls):
+        raise NotMovable(f"{className(cls)} hides its instance dictionary", _REMEDY)
     reduce = copyreg.dispatch_table.get(cls)
     own: Any = cls.__reduce_ex__
     try:
@@ -76,6 +78,18 @@ def _moduleOf(obj: Any, name: str) -> str:
         if getattr(loaded, "__dict__", {}).get(name) is obj:
             return candidate
     return "builtins"
+
+
+def _classOf(obj: Any) -> type:
+    """
+    @return: the class of C{obj}, or L{object} where that is not called by its
+        name: a reduction does not need it.
+    """
+    cls = type(obj)
+    found: Any = sys.modules.get(cls.__module__)
+    for part in cls.__qualname__.split("."):
+        found = getattr(found, "__dict__", {}).get(part)
+    return cls if found is cls else object
 
 
 def _stateOf(reduction: tuple[Any, ...]) -> dict[str, Any] | None:
@@ -136,13 +150,21 @@ class ReduceAdapter:
         if isinstance(reduction, str):
             return Named(_moduleOf(obj, reduction), reduction)
         arguments = (reduction[0], tuple(reduction[1]))
-        return Description(type(obj), arguments, _stateOf(reduction))
+        return Description(_classOf(obj), arguments, _stateOf(reduction))
 
     def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
         """
         See L{IAdapter.make}.
         """
-        made = arguments[0](*arguments[1])
+        function, values = arguments
+        try:
+            made = function(*values)
+        except Exception as e:
+            name = getattr(function, "__qualname__", type(function).__qualname__)
+            raise LoadError(
+                f"{className(cls)} could not be made again by {name}: "
+                f"{type(e).__name__}: {e}"
+            ) from e
         if not isinstance(made, cls):
             raise LoadError(f"a reduction of {className(cls)} made {type(made)!r}")
         return made

@@ -224,6 +224,7 @@ class Walk:
             return True
         refusals = len(self.refused)
         head, record = self._readers[type(target)](target)
+        self._drain()
         del self.refused[refusals:]
         return head is None and next(iter(record)) in _FREE
 
