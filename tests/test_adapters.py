@@ -50,9 +50,15 @@ class DefaultRegistryTests(SynchronousTestCase):
 
     def test_seekers(self) -> None:
         """
-        Timers, connections, tasks and calls from threads are looked for.
+        Whatever a graph has on the reactor without referring to it is sought.
         """
         self.assertEqual(
             sorted(type(seeker).__name__ for seeker in defaultRegistry().seekers),
-            ["ConnectionSeeker", "TaskSeeker", "ThreadCallSeeker", "TimerSeeker"],
+            [
+                "ConnectionSeeker",
+                "TaskSeeker",
+                "ThreadCallSeeker",
+                "TimerSeeker",
+                "TriggerSeeker",
+            ],
         )

@@ -73,8 +73,16 @@ class TaskAdapter(AttributesAdapter):
         cooperator = task._theCooperator
         return Actions(
             pause=partial(cooperator._removeTask, obj),
-            resume=partial(cooperator._addTask, obj),
+            resume=partial(_rejoin, cooperator, obj),
         )
+
+
+def _rejoin(cooperator: Any, obj: Any) -> None:
+    """
+    Let a task have its turns again, unless it has not been taken out yet.
+    """
+    if obj not in cooperator._tasks:
+        cooperator._addTask(obj)
 
 
 def _runsGlobally(obj: Any) -> bool:

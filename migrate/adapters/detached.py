@@ -88,21 +88,14 @@ class Hold:
     reactor searches all that it watches for one that it does not watch.
 
     @ivar transport: the transport.
-    @ivar detached: what stands in for its reactor meanwhile.
+    @ivar reading: whether the reactor watches it for reading.
+    @ivar writing: whether the reactor watches it for writing.
     """
 
     transport: Any
-    detached: Detached
-    _before: dict[str, Any] = attrs.field(factory=dict)
-
-    @classmethod
-    def of(cls, transport: Any, reading: bool, writing: bool) -> Hold:
-        """
-        @param reading: whether the reactor watches it for reading.
-        @param writing: whether the reactor watches it for writing.
-        """
-        reactor = transport.reactor
-        return cls(transport, Detached(reactor, transport, reading, writing))
+    reading: bool
+    writing: bool
+    _before: dict[str, Any] | None = None
 
     def actions(self) -> Actions:
         """
@@ -115,31 +108,45 @@ class Hold:
         Unregister, and let nothing register again.  A shutdown of this
         process must from now on not shut the connection down.
         """
-        transport, detached = self.transport, self.detached
-        if detached.reading:
-            detached.reactor.removeReader(transport)
-        if detached.writing:
-            detached.reactor.removeWriter(transport)
+        transport = self.transport
+        reactor = transport.reactor
+        if self.reading:
+            reactor.removeReader(transport)
+        if self.writing:
+            reactor.removeWriter(transport)
         attributes = transport.__dict__
         self._before = {
             name: attributes[name] for name in _REPLACED if name in attributes
         }
-        transport.reactor = detached
+        transport.reactor = Detached(reactor, transport, self.reading, self.writing)
         transport._shouldShutdown = False
 
     def resume(self) -> None:
         """
         Register again, for exactly what it was registered for.
         """
-        transport, detached = self.transport, self.detached
+        if self._before is None:
+            # The pause did not come so far; adding what is there is harmless.
+            reading, writing = self.reading, self.writing
+        else:
+            detached = self.transport.reactor
+            reading, writing = detached.reading, detached.writing
+            self._restore(self._before)
+        reactor = self.transport.reactor
+        if reading:
+            reactor.addReader(self.transport)
+        if writing:
+            reactor.addWriter(self.transport)
+
+    def _restore(self, before: dict[str, Any]) -> None:
+        """
+        Put the attributes back that the pause replaced.
+        """
+        attributes = self.transport.__dict__
         for name in _REPLACED:
-            if name not in self._before:
-                transport.__dict__.pop(name, None)
-        transport.__dict__.update(self._before)
-        if detached.reading:
-            detached.reactor.addReader(transport)
-        if detached.writing:
-            detached.reactor.addWriter(transport)
+            if name not in before:
+                attributes.pop(name, None)
+        attributes.update(before)
 
     def release(self) -> None:
         """

@@ -7,7 +7,7 @@ It must not know whose attributes they are.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -18,13 +18,15 @@ from migrate.interfaces import IAdapter, ICapture, ILoading
 from migrate.model import Description, Named
 
 
-@lru_cache(maxsize=4096)
-def _hasSlots(cls: Hashable) -> bool:
+def _haveSlots(cls: type) -> bool:
     """
     @return: whether instances of C{cls} keep anything outside of their
         dictionary.
     """
-    return isinstance(cls, type) and any(True for _ in slotsOf(cls))
+    return any(True for _ in slotsOf(cls))
+
+
+_hasSlots: Callable[[type], bool] = lru_cache(maxsize=4096)(_haveSlots)
 
 
 def copyAttributes(obj: Any) -> dict[str, Any]:

@@ -35,10 +35,9 @@ class ThreadPoolAdapter:
         """
         See L{IAdapter.describe}.
         """
-        pool: Any = obj
-        if pool is not getattr(capture.reactor, "threadpool", None):
+        if not _isOwnPool(obj, capture.reactor):
             raise NotMovable("a thread pool of its own", "use reactor.getThreadPool()")
-        statistics = pool._team.statistics()
+        statistics = obj._team.statistics()
         if statistics.busyWorkerCount or statistics.backloggedWorkCount:
             raise NotMovable(
                 "the reactor's thread pool, which is busy", "try again once it is idle"
@@ -55,6 +54,13 @@ class ThreadPoolAdapter:
         """
         See L{IAdapter.fill}.
         """
+
+
+def _isOwnPool(pool: object, reactor: Any) -> bool:
+    """
+    @return: whether C{pool} is the one that C{reactor} has made already.
+    """
+    return pool is getattr(reactor, "threadpool", None)
 
 
 @attrs.frozen(eq=False)

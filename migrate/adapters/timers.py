@@ -95,7 +95,7 @@ class DelayedCallAdapter:
         """
         if _kindOf(obj, capture.reactor) != _PENDING:
             return Actions()
-        postponed = Postponed(obj)
+        postponed = Postponed(obj, obj.time, obj.delayed_time)
         return Actions(postponed.pause, postponed.resume, partial(_cancelQuietly, obj))
 
     def _timetableOf(self, loading: ILoading) -> Timetable:
@@ -149,16 +149,14 @@ class Postponed:
     """
 
     _call: Any
-    _time: float = 0.0
-    _delay: float = 0.0
+    _time: float
+    _delay: float
 
     def pause(self) -> None:
         """
         Put the call off for good.
         """
-        call = self._call
-        self._time, self._delay = call.time, call.delayed_time
-        call.delayed_time = FAR
+        self._call.delayed_time = FAR
 
     def resume(self) -> None:
         """

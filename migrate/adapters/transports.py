@@ -107,7 +107,7 @@ class SocketAdapter:
         """
         if "socket" not in obj.__dict__:
             return Actions()
-        return Hold.of(obj, capture.reading(obj), capture.writing(obj)).actions()
+        return Hold(obj, capture.reading(obj), capture.writing(obj)).actions()
 
 
 def bind(obj: Any, state: dict[str, Any], loading: ILoading) -> None:
