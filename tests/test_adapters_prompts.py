@@ -5,6 +5,7 @@ Tests for L{migrate.adapters.prompts}.
 from __future__ import annotations
 import __future__
 
+import builtins
 import code
 import codeop
 import gc
@@ -12,65 +13,17 @@ import linecache
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 from twisted.conch.manhole import ManholeInterpreter
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from migrate.adapters import prompts
-from migrate.errors import LoadError
-from migrate.graph.registry import Registry
-from migrate.interfaces import IAdapter, ICapture, ILoading
-from migrate.model import Descriptor, Named
-
-
-@implementer(ICapture)
-class FakeCapture:
-    """
-    A walk that watches nothing.
-    """
-
-    reactor = None
-
-    def reading(self, selectable: object) -> bool:
-        return False
-
-    def writing(self, selectable: object) -> bool:
-        return False
-
-    def contains(self, candidate: object) -> bool:
-        return False
-
-
-@implementer(ILoading)
-@attrs.define
-class FakeLoading:
-    """
-    An arrival whose values are those of the origin.
-    """
-
-    reactor: Any = None
-    later: list[Callable[[], None]] = attrs.field(factory=list)
-
-    def own(self, descriptor: Descriptor) -> int:
-        return descriptor.fileno
-
-    def external(self, name: str) -> Any:
-        return None
-
-    def resolve(self, name: Named) -> Any:
-        return None
-
-    def afterFill(self, action: Callable[[], None]) -> None:
-        self.later.append(action)
-
-    def onAdopt(self, action: Callable[[], None]) -> None:
-        pass
-
-    def onDiscard(self, action: Callable[[], None]) -> None:
-        pass
+from migrate.adapters import defaultRegistry, prompts
+from migrate.errors import CannotMigrate, LoadError
+from migrate.graph import Environment, PickleSerializer, Registry, TableSerializer
+from migrate.interfaces import IAdapter, ISerializer
+from tests.adapting import Capture, Loading
 
 
 def moved(adapter: IAdapter, obj: Any, change: Callable[[Any], None] = bool) -> Any:
@@ -78,14 +31,13 @@ def moved(adapter: IAdapter, obj: Any, change: Callable[[Any], None] = bool) -> 
     @param change: is shown the state on its way.
     @return: what C{adapter} makes again of C{obj}.
     """
-    description: Any = adapter.describe(obj, FakeCapture())
+    description: Any = adapter.describe(obj, Capture(None))
     state = dict(description.state)
     change(state)
-    loading = FakeLoading()
+    loading = Loading(None)
     arrived = adapter.make(description.cls, description.arguments, loading)
     adapter.fill(arrived, state, loading)
-    for action in loading.later:
-        action()
+    loading.adopt()
     return arrived
 
 
@@ -316,7 +268,7 @@ class CompilerTests(SynchronousTestCase):
         """
         compiler = codeop.Compile()
         compiler("from __future__ import annotations\n", "<x>", "single")
-        state = self.adapter.describe(compiler, FakeCapture()).state
+        state = self.adapter.describe(compiler, Capture(None)).state
         self.assertEqual(
             state, {"features": ["annotations"], "extra": 0, "attributes": {}}
         )
@@ -432,3 +384,68 @@ class InterpreterTests(SynchronousTestCase):
         deferred.callback("done")
         self.assertIn("Deferred #0 called back: 'done'", output.written)
         self.assertEqual(arrived._pendingDeferreds, {})
+
+
+class MovedTests(SynchronousTestCase):
+    """
+    A session at a prompt goes through the serializers.
+    """
+
+    def arrived(self, interpreter: ManholeInterpreter, how: ISerializer) -> Any:
+        """
+        @return: the interpreter in another process.
+        """
+        dump = how.dump(interpreter, "shell", Environment(defaultRegistry(), Clock()))
+        loader = how.loader(Environment(defaultRegistry(), Clock()))
+        for chunk in dump.chunks:
+            loader.feed(chunk)
+        root = loader.finish([])
+        loader.adopt()
+        return root
+
+    def session(self, how: ISerializer) -> None:
+        """
+        Definitions, source and builtins hold for two moves, in which more is
+        defined.
+        """
+        interpreter = ManholeInterpreter(Output(), {"__name__": "__console__"})
+        prompts.keepSource(interpreter)
+        typed = ["def f(x):", "  return x + n", "", "n = 1", "class C: at = f", ""]
+        for line in typed:
+            interpreter.push(line.encode())
+        second = self.arrived(interpreter, how)
+        self.assertEqual(second.locals["C"].at(4), 5)
+        self.assertIs(second.locals["f"].__globals__, second.locals)
+        self.assertIs(second.locals["__builtins__"], vars(builtins))
+        second.push(b"n = 2")
+        second.push(b"g = lambda x: f(x) * 10")
+        third = self.arrived(second, how)
+        self.assertEqual(third.locals["g"](4), 60)
+        self.assertEqual(
+            linesOf(third.locals["f"]), ["def f(x):\n", "  return x + n\n"]
+        )
+        self.assertEqual(interpreter.locals["n"], 1)
+
+    def test_table(self) -> None:
+        """
+        See L{session}.
+        """
+        self.session(TableSerializer())
+
+    def test_pickle(self) -> None:
+        """
+        See L{session}.
+        """
+        self.session(PickleSerializer())
+
+    def test_nothingKept(self) -> None:
+        """
+        A function whose source nobody kept is refused, by its name.
+        """
+        interpreter = ManholeInterpreter(Output(), {"__name__": "__console__"})
+        interpreter.push(b"f = lambda x: x")
+        with self.assertRaises(CannotMigrate) as caught:
+            self.arrived(interpreter, TableSerializer())
+        [refusal] = caught.exception.refusals
+        self.assertIn("shell.locals['f']", refusal.path)
+        self.assertIn("source", refusal.reason)

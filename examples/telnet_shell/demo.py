@@ -91,13 +91,10 @@ def expect(session: Keyboard, question: str, answer: str) -> None:
     check(lines == [answer], f"{question} was answered with {lines}, not {answer}")
 
 
-def connect(port: int, deadline: float, visible: bool) -> Keyboard:
+def connect(port: int, deadline: float) -> Keyboard:
     """
-    @param visible: whether a person is to see this session.
-    @return: a session that is not logged in yet.
+    @return: a session before everybody's eyes, not logged in yet.
     """
-    if not visible:
-        return TelnetSocket(port, Screen(), deadline)
     screen = Screen(lambda line: say(f"    {line}"))
     if shutil.which("telnet"):
         say(f"$ telnet 127.0.0.1 {port}")
@@ -187,14 +184,17 @@ def tell(options: argparse.Namespace, servers: Servers, stack: ExitStack) -> str
     )
     say(f"$ twistd {SERVER}    # pid {old.pid}, Python {versions[0]}")
     port = int(old.waitForLine(r"starting on (\d+)", options.deadline)[1])
-    session = stack.enter_context(closing(connect(port, options.deadline, True)))
+    session = stack.enter_context(closing(connect(port, options.deadline)))
     before(session, old, versions[0])
     say(f"    {session.screen.current}")
-    second = stack.enter_context(closing(connect(port, options.deadline, False)))
+    second = stack.enter_context(
+        closing(TelnetSocket(port, Screen(), options.deadline))
+    )
     second.login(USER, PASSWORD)
     meter = PauseMeter(second)
     meter.start()
     stack.callback(meter.finish)
+    stack.callback(second.hangUp)
     new, since = migrate(servers, old, options.other, options.deadline)
     after(session, old, new, versions[1])
     meter.finish()

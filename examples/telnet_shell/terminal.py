@@ -16,6 +16,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 _ESCAPES = re.compile(r"\x1b(?:\[([0-9;?]*)([A-Za-z~])|([A-Za-z0-9=>]))")
 _PARTIAL = re.compile(r"\x1b(?:\[[0-9;?]*)?$")
@@ -341,6 +342,13 @@ class TelnetSocket(Keyboard):
         if verb in answers:
             self._socket.sendall(bytes([_IAC, answers[verb][willing], option]))
         return 3
+
+    def hangUp(self) -> None:
+        """
+        End the session for whoever waits for an answer in another thread.
+        """
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """
