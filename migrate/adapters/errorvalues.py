@@ -11,6 +11,7 @@ It must not know who waits for an error.
 
 from __future__ import annotations
 
+import builtins
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -24,10 +25,8 @@ from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture, ILoading
 from migrate.model import Description
 
-try:
-    from builtins import BaseExceptionGroup as _Group
-except ImportError:
-    _Group = None  # type: ignore[assignment, misc]
+#: Python 3.10 has none.
+_Group: Any = getattr(builtins, "BaseExceptionGroup", None)
 
 _HEAP_TYPE = 1 << 9
 _FIELD = (types.MemberDescriptorType, types.GetSetDescriptorType)

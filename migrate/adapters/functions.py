@@ -19,6 +19,7 @@ from typing import Any
 from migrate.adapters import codeobjects
 from migrate.adapters.base import Whole
 from migrate.adapters.codeobjects import Modules
+from migrate.adapters.codepaths import Access
 from migrate.adapters.names import (
     PerCapture,
     moduleOfNamespace,
@@ -61,19 +62,23 @@ class Function(Whole):
         named = nameOf(obj, obj.__module__, obj.__qualname__)
         return named or self._stored(obj, capture) or self._byValue(obj)
 
-    def _stored(self, obj: Any, capture: ICapture) -> Named | None:
+    def _stored(self, obj: Any, capture: ICapture) -> Named | Description | None:
         """
-        @return: the name of a module's attribute that C{obj} is, though it
-            calls itself otherwise: a lambda, or what a decorator made.
+        @return: how a module's attributes lead to C{obj}, though it calls
+            itself otherwise: a lambda, what a decorator made or wraps, the
+            function of a property.
         """
         module = moduleOfNamespace(obj.__globals__)
         if module is None:
             return None
         live = self._modules.of(capture).live(module)
         access = live.functions.get(id(obj))
-        if access is None or access.accessors:
+        if access is None:
             return None
-        return nameOf(obj, module.__name__, access.names)
+        if not access.accessors:
+            return nameOf(obj, module.__name__, access.names)
+        arguments = (module, access.names, access.accessors)
+        return Description(types.FunctionType, arguments)
 
     def _byValue(self, obj: Any) -> Description:
         """
@@ -103,6 +108,9 @@ class Function(Whole):
 
         @raise CannotResolve: the code here closes over other names.
         """
+        if len(arguments) == 3:
+            module, names, accessors = arguments
+            return Access(names, accessors).follow(module)
         code, home, name, freeNames, cells, own = arguments
         closed = dict(zip(freeNames, cells, strict=True))
         if closed.keys() != set(code.co_freevars):

@@ -18,6 +18,12 @@ from migrate.model import Named
 
 T = TypeVar("T")
 
+#: What newer Pythons call otherwise, and have under the older name too.
+_OLDER = {("enum", "EnumType"): "EnumMeta"}
+
+#: Set in C{__flags__} of classes that are made at run time.
+_HEAP_TYPE = 1 << 9
+
 #: Classes that call themselves by a name which their module does not have.
 _PUBLIC_NAMES = ("types", "_collections_abc", "_sitebuiltins", "_thread")
 
@@ -84,16 +90,19 @@ def lookup(moduleName: str, qualname: str) -> object | None:
 def nameOf(obj: object, moduleName: object, qualname: object) -> Named | None:
     """
     @return: the name, if another process can import it and it means C{obj}
-        itself here.
+        itself here.  The name of a package is preferred to that of a private
+        module of it, for other versions may have other private modules.
     """
     if not isinstance(qualname, str) or "<locals>" in qualname or not qualname:
         return None
-    if importable(moduleName) is None:
+    if importable(moduleName) is None or not isinstance(moduleName, str):
         return None
-    assert isinstance(moduleName, str)
     if lookup(moduleName, qualname) is not obj:
         return None
-    return Named(moduleName, qualname)
+    package, private, _ = moduleName.partition("._")
+    if private and importable(package) and lookup(package, qualname) is obj:
+        moduleName = package
+    return Named(moduleName, _OLDER.get((moduleName, qualname), qualname))
 
 
 def nameOfClass(cls: type) -> Named | None:
@@ -105,9 +114,9 @@ def nameOfClass(cls: type) -> Named | None:
     if not isinstance(module, str):
         module = cls.__module__
     found = nameOf(cls, module, cls.__qualname__)
-    if found is None and module == "builtins":
-        for public in _PUBLIC_NAMES:
-            for name, value in vars(sys.modules[public]).items():
+    if found is None and not cls.__flags__ & _HEAP_TYPE:
+        for public in (module, *_PUBLIC_NAMES):
+            for name, value in vars(sys.modules.get(public, sys)).items():
                 if value is cls:
                     return Named(public, name)
     return found

@@ -24,7 +24,7 @@ def describe(cls: type, namespace: dict[str, Any]) -> dict[str, Any] | None:
     @param namespace: the class's own; changed.
     @return: L{None}, if C{cls} is no data class itself.
     """
-    parameters = namespace.get("__dataclass_params__")
+    parameters = namespace.pop("__dataclass_params__", None)
     if parameters is None:
         return None
     generated = [name for name, value in namespace.items() if _isGenerated(value)]
@@ -32,7 +32,11 @@ def describe(cls: type, namespace: dict[str, Any]) -> dict[str, Any] | None:
         del namespace[name]
     state: dict[str, Any] = {
         "generated": tuple(generated),
-        "parameters": tuple(getattr(parameters, name) for name in _PARAMETERS),
+        "parameters": tuple(
+            part
+            for name in getattr(parameters, "__slots__", _PARAMETERS)
+            for part in (name, getattr(parameters, name))
+        ),
     }
     fields = namespace["__dataclass_fields__"].values()
     for index, field in enumerate(fields):
@@ -63,9 +67,12 @@ def _bare(value: Any) -> Any:
 
 def _isGenerated(value: Any) -> bool:
     """
-    @return: whether L{dataclasses} compiled a function from text of its own.
+    @return: whether L{dataclasses} compiled a function from text of its own, or
+        has it for all data classes.
     """
     bare = _bare(value)
+    if bare is getattr(dataclasses, "_replace", dataclasses):
+        return True
     return isinstance(bare, types.FunctionType) and (
         bare.__code__.co_filename == "<string>"
     )
@@ -76,8 +83,16 @@ def restore(cls: Any, state: dict[str, Any]) -> None:
     Generate the methods of a data class.
     """
     model = _model(cls, state)
-    parameters = dict(zip(_PARAMETERS, state["parameters"], strict=True))
-    made = dataclasses.dataclass(**parameters)(model)
+    flat = state["parameters"]
+    parameters = dict(zip(flat[::2], flat[1::2], strict=True))
+    wanted = {name: parameters[name] for name in _PARAMETERS}
+    made = dataclasses.dataclass(**wanted)(model)
+    kept = made.__dataclass_params__
+    for name in parameters:
+        # Newer versions remember more of the parameters than older ones.
+        if hasattr(kept, name):
+            setattr(kept, name, parameters[name])
+    type.__setattr__(cls, "__dataclass_params__", kept)
     for name in state["generated"]:
         method = made.__dict__.get(name)
         if method is None:
@@ -115,6 +130,8 @@ def _adopt(method: Any, name: str, model: Any, cls: Any) -> None:
     """
     Let a generated method speak of the class that it is now one of.
     """
+    if method.__module__ == dataclasses.__name__ and not method.__closure__:
+        return
     for function in (method, _bare(method)):
         function.__qualname__ = f"{cls.__qualname__}.{name}"
         for cell in function.__closure__ or ():

@@ -43,11 +43,9 @@ class Reference(Whole):
         target = weakref.ref.__call__(obj)
         if target is None:
             return Description(type(obj), (), readAttributes(obj) or None)
-        return Description(
-            type(obj),
-            (Weak(target), weakref.ref.__callback__.__get__(obj)),  # type: ignore[attr-defined]
-            readAttributes(obj) or None,
-        )
+        callback = vars(weakref.ref)["__callback__"].__get__(obj)
+        arguments = (Weak(target), callback)
+        return Description(type(obj), arguments, readAttributes(obj) or None)
 
     def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
         """

@@ -16,6 +16,7 @@ import selectors
 import ssl
 import subprocess
 import types
+import weakref
 import zlib
 from typing import Any
 
@@ -105,8 +106,9 @@ def _endedAsyncGenerator() -> Any:
         """
         Ends at once.
         """
-        return
-        yield
+        nobody: tuple[None, ...] = ()
+        for one in nobody:
+            yield one
 
     made = nothing()
     closing = made.aclose()
@@ -159,6 +161,7 @@ def register(registry: Registry) -> None:
     _refuseFrames(registry)
     _refuseHidden(registry)
     _refuseSystem(registry)
+    _refuseKept(registry)
 
 
 def _refuseFrames(registry: Registry) -> None:
@@ -223,6 +226,19 @@ def _refuseHidden(registry: Registry) -> None:
         ssl.SSLObject,
         ssl.SSLSession,
         ssl.MemoryBIO,
+    )
+
+
+def _refuseKept(registry: Registry) -> None:
+    """
+    What a module of Python keeps in a table of its own.
+    """
+    refuse(
+        registry,
+        "finalizer",
+        "the weakref module of this process knows whose end it waits for",
+        "remove what it would remove by a method that is called for it",
+        weakref.finalize,
     )
 
 
