@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from twisted.python import usage
 from twisted.python.failure import Failure
 
+from migrate.adapters.prompts import keepEverySource
 from migrate.client import MigrationClient
 from migrate.errors import MigrationError
 from migrate.identity import Login
@@ -115,6 +116,8 @@ def makeService(options: Options) -> MigrationClient:
     @return: a client that takes over what was asked for.
     """
     wanted: Any = None if options["all"] else options["services"]
+    # What is typed at a prompt from now on can be made again elsewhere.
+    keepEverySource()
     outcome = Outcome(options.parent)
     try:
         client = CommandLineClient(

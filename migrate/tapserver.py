@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from twisted.python import usage
 
+from migrate.adapters.prompts import keepEverySource
 from migrate.errors import MigrationError
 from migrate.server import MigrationServer
 from migrate.tap import (
@@ -91,6 +92,8 @@ def makeService(options: Options) -> MigrationServer:
     """
     twistd = options.parent
     pidFile = PidFile.of(twistd)
+    # What is typed at a prompt from now on can be made again elsewhere.
+    keepEverySource()
     outcome = Outcome(twistd)
     try:
         server = CommandLineServer(options["control"], **options.common())
