@@ -14,6 +14,8 @@ from migrate.graph.registry import Registry
 MODULES = (
     "refusals",
     "values",
+    "views",
+    "sentinels",
     "containers",
     "buffers",
     "errorvalues",
@@ -24,6 +26,8 @@ MODULES = (
     "declarations",
     "references",
     "synchronization",
+    "files",
+    "sockets",
     "unmovable",
     "prompts",
     "streams",
@@ -36,6 +40,8 @@ MODULES = (
     "machines",
     "loggers",
     "threads",
+    "triggers",
+    "protocols",
 )
 
 
