@@ -57,7 +57,7 @@ class DefaultRegistryTests(SynchronousTestCase):
             [
                 "ConnectionSeeker",
                 "TaskSeeker",
-                "ThreadCallSeeker",
+                "ThreadWorkSeeker",
                 "TimerSeeker",
                 "TriggerSeeker",
             ],

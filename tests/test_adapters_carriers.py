@@ -4,8 +4,11 @@ Tests for L{migrate.adapters.carriers}.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from functools import partial
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 from twisted.internet import tcp
@@ -65,6 +68,8 @@ class TouchesTests(SynchronousTestCase):
         waiting.addCallback(lambda result, other: result, thing)
         loop = LoopingCall(print, thing)
         held: list[object] = [thing]
+        queue: Queue[object] = Queue()
+        queue.put(thing)
         coroutine = thing.wait()
         self.addCleanup(coroutine.close)
         transport = tcp.Server.__new__(tcp.Server)
@@ -80,6 +85,9 @@ class TouchesTests(SynchronousTestCase):
             (held,),
             {"a": {1: [thing]}},
             frozenset([thing]),
+            deque([thing]),
+            queue,
+            Thread(target=thing.method),
             {thing},
             waiting.callback,
             loop,
@@ -99,6 +107,25 @@ class TouchesTests(SynchronousTestCase):
             pass
 
         self.assertTrue(self.found(function))
+
+    def test_localClass(self) -> None:
+        """
+        The methods of a class inside of a function are closures.
+        """
+        thing = self.thing
+
+        class Receiver:
+            @staticmethod
+            def receive() -> object:
+                return thing
+
+        class Maker:
+            @classmethod
+            def make(cls) -> object:
+                return thing
+
+        self.assertTrue(self.found(Receiver()))
+        self.assertTrue(self.found(Maker()))
 
     def test_notCarriers(self) -> None:
         """

@@ -4,23 +4,28 @@ Tests for L{migrate.adapters.threads}.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import attrs
+from twisted.internet._resolver import GAIResolver
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from migrate.adapters.threads import (
-    CallFromThreadAdapter,
-    ThreadCallSeeker,
     ThreadPoolAdapter,
+    ThreadWorkAdapter,
+    ThreadWorkSeeker,
 )
 from migrate.errors import CannotMigrate, MalformedTable, NotMovable
 from migrate.interfaces import IAdapter, ISeeker
 from tests.adapting import Capture, Loading
 from tests.inprocess import Move
-from tests.reactors import freshReactor
+from tests.reactors import DEADLINE, freshReactor, spin
 
 
 class Owner:
@@ -70,8 +75,8 @@ class ThreadTests(SynchronousTestCase):
         They are what they have to be.
         """
         verifyObject(IAdapter, ThreadPoolAdapter())
-        verifyObject(IAdapter, CallFromThreadAdapter())
-        verifyObject(ISeeker, ThreadCallSeeker())
+        verifyObject(IAdapter, ThreadWorkAdapter())
+        verifyObject(ISeeker, ThreadWorkSeeker())
 
     def test_pool(self) -> None:
         """
@@ -122,10 +127,73 @@ class ThreadTests(SynchronousTestCase):
         self.assertIn("a call from a thread", str(error))
         self.assertIn("Owner.hear", str(error))
 
+    def test_working(self) -> None:
+        """
+        While a thread works for the graph, or is going to, the graph is
+        refused; while one works for somebody else, or none does, it is not.
+        """
+        owner = Owner()
+        started, finish = threading.Event(), threading.Event()
+        pool = self.origin.getThreadPool()
+        pool.adjustPoolsize(0, 1)
+        pool.start()
+        self.addCleanup(pool.stop)
+        self.addCleanup(finish.set)
+
+        def work(whom: object) -> None:
+            started.set()
+            finish.wait(DEADLINE)
+
+        def refused() -> bool:
+            try:
+                Move(owner, self.origin, self.recipient).go()
+            except CannotMigrate as error:
+                self.assertIn("a thread of the reactor's pool", str(error))
+                return True
+            return False
+
+        pool.callInThread(work, Owner())
+        self.assertTrue(started.wait(DEADLINE))
+        self.assertFalse(refused())
+        owner = Owner()
+        done = deferToThreadPool(self.origin, pool, work, None)
+        done.addCallback(owner.hear)
+        self.assertTrue(refused())
+        started.clear()
+        finish.set()
+        self.assertTrue(started.wait(DEADLINE))
+        spin(lambda: done.called, self.origin)
+        spin(lambda: not pool.working and not pool._team._pending, self.origin)
+        self.assertFalse(refused())
+
+    def test_resolving(self) -> None:
+        """
+        An endpoint whose host is being looked up is refused meanwhile.
+        """
+        finish = threading.Event()
+        pool = self.origin.getThreadPool()
+        pool.start()
+        self.addCleanup(pool.stop)
+        self.addCleanup(finish.set)
+
+        def lookup(*unused: object) -> list[Any]:
+            finish.wait(DEADLINE)
+            return []
+
+        resolver = GAIResolver(self.origin, lambda: pool, lookup)
+        self.origin.installNameResolver(resolver)
+        endpoint = HostnameEndpoint(self.origin, b"host.example", 1)
+        waiting = endpoint.connect(Factory())
+        self.addCleanup(waiting.addErrback, lambda reason: None)
+        error = self.assertRaises(
+            CannotMigrate, Move([waiting], self.origin, self.recipient).go
+        )
+        self.assertIn("a thread of the reactor's pool works for it", str(error))
+
     def test_neverArrives(self) -> None:
         """
-        A call from a thread in a table is a table that nobody wrote.
+        Work of a thread in a table is a table that nobody wrote.
         """
-        adapter = CallFromThreadAdapter()
+        adapter = ThreadWorkAdapter()
         loading = Loading(self.recipient)
         self.assertRaises(MalformedTable, adapter.make, object, (), loading)

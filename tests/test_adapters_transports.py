@@ -121,6 +121,7 @@ class SocketAdapterTests(SynchronousTestCase):
         A class that defines C{fileno} itself keeps its own.
         """
         transport = self.connection(OwnNumber)
+        transport.stopReading()
         # The base class's initializer shadows the method.
         del transport.fileno
         made = remake(self.adapter, transport, self.capture, self.loading)

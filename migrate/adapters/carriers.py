@@ -7,8 +7,11 @@ It must not know why anybody looks.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from queue import Queue
+from threading import Thread
 from types import (
     BuiltinMethodType,
     CellType,
@@ -57,16 +60,20 @@ def carried(item: Any) -> Iterable[object]:
         look = _CARRIERS.get(cls)
         if look is not None:
             return look(item)
+    if "<locals>" in type(item).__qualname__:
+        # A class inside of a function is a closure, too.
+        return list(vars(type(item)).values())
     return ()
 
 
 def _ofFunction(item: FunctionType) -> Iterator[object]:
     """
-    Defaults, and what the closure has got hold of.
+    Defaults, attributes, and what the closure has got hold of.
     """
     yield from item.__closure__ or ()
     yield from item.__defaults__ or ()
     yield from (item.__kwdefaults__ or {}).values()
+    yield from item.__dict__.values()
 
 
 def _ofCell(item: CellType) -> Iterator[object]:
@@ -109,6 +116,8 @@ _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     FunctionType: _ofFunction,
     CellType: _ofCell,
     MethodType: lambda item: (item.__self__, item.__func__),
+    staticmethod: lambda item: (item.__func__,),
+    classmethod: lambda item: (item.__func__,),
     BuiltinMethodType: lambda item: (item.__self__,),
     partial: lambda item: (item.func, *item.args, *item.keywords.values()),
     Deferred: _ofDeferred,
@@ -126,6 +135,10 @@ _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     CoroutineType: _ofSuspended,
     tuple: tuple,
     list: list,
+    deque: list,
+    # What a thread is about to do is in its queue, or not even begun.
+    Queue: lambda item: (item.queue,),
+    Thread: lambda item: (item.__dict__.get("_target"),),
     set: list,
     frozenset: list,
     dict: lambda item: list(item.values()),

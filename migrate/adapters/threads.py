@@ -7,7 +7,8 @@ It must not know what the threads do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -37,8 +38,7 @@ class ThreadPoolAdapter:
         """
         if not _isOwnPool(obj, capture.reactor):
             raise NotMovable("a thread pool of its own", "use reactor.getThreadPool()")
-        statistics = obj._team.statistics()
-        if statistics.busyWorkerCount or statistics.backloggedWorkCount:
+        if _isBusy(obj):
             raise NotMovable(
                 "the reactor's thread pool, which is busy", "try again once it is idle"
             )
@@ -64,31 +64,32 @@ def _isOwnPool(pool: object, reactor: Any) -> bool:
 
 
 @attrs.frozen(eq=False)
-class CallFromThread:
+class ThreadWork:
     """
-    A call into the graph that waits in the reactor's queue.
+    Something that a thread does for the graph, or is about to tell it.
+
+    @ivar about: what tells this piece of work from others.
+    @ivar reason: what it is, for a person.
     """
 
-    function: Any
+    about: object
+    reason: str
 
 
 @implementer(IAdapter)
-class CallFromThreadAdapter:
+class ThreadWorkAdapter:
     """
-    Refuses L{CallFromThread}.
+    Refuses L{ThreadWork}.
     """
 
-    name = "callFromThread"
+    name = "ThreadWork"
     complete = False
 
     def describe(self, obj: Any, capture: ICapture) -> Description:
         """
         See L{IAdapter.describe}.
         """
-        raise NotMovable(
-            f"a call from a thread is about to be made ({obj.function!r})",
-            "try again",
-        )
+        raise NotMovable(obj.reason, "try again once it is done")
 
     def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
         """
@@ -104,41 +105,70 @@ class CallFromThreadAdapter:
 
 
 @implementer(ISeeker)
-class ThreadCallSeeker:
+class ThreadWorkSeeker:
     """
-    Finds calls from threads that concern the graph and wait to be made: they
-    would be made at the origin, where nothing is left to be called.
+    Finds what threads do for the graph: its result would be delivered at the
+    origin, where nobody is left to wait for it.
     """
+
+    def __init__(self) -> None:
+        # A walk that asks again has to get the same object.
+        self._last: ThreadWork | None = None
 
     def seek(self, capture: ICapture) -> Iterator[object]:
         """
         See L{ISeeker.seek}.
         """
-        for function, arguments, keywords in _queued(capture.reactor):
-            about = (function, *arguments, *keywords.values())
-            if touches(about, capture.contains):
-                # One is enough to be refused, and a second one in the next
-                # round would never let the walk end.
-                yield self._found(function, capture)
+        for about, reason, roots in _work(capture.reactor):
+            if touches(roots, capture.contains):
+                # One is enough to be refused.
+                yield self._found(about, reason)
                 return
 
-    def __init__(self) -> None:
-        self._last: CallFromThread | None = None
-
-    def _found(self, function: object, capture: ICapture) -> CallFromThread:
+    def _found(self, about: object, reason: str) -> ThreadWork:
         """
-        @return: always the same object for the same function.
+        @return: always the same object for the same work.
         """
-        if self._last is None or self._last.function is not function:
-            self._last = CallFromThread(function)
+        if self._last is None or self._last.about is not about:
+            self._last = ThreadWork(about, reason)
         return self._last
 
 
-def _queued(reactor: Any) -> list[tuple[Any, tuple[Any, ...], dict[str, Any]]]:
+def _work(reactor: Any) -> Iterator[tuple[object, str, Iterable[object]]]:
     """
-    @return: what the reactor will call on behalf of threads, as of now.
+    @return: what tells each piece of work from others, what it is, and the
+        objects that it is about.
     """
-    return list(getattr(reactor, "threadCallQueue", ()))
+    for function, arguments, keywords in list(getattr(reactor, "threadCallQueue", ())):
+        reason = f"a call from a thread is about to be made ({function!r})"
+        yield function, reason, (function, *arguments, *keywords.values())
+    pool = getattr(reactor, "threadpool", None)
+    if pool is not None and _isBusy(pool):
+        reason = "a thread of the reactor's pool works for it at this moment"
+        yield pool, reason, _inThreads(pool)
+
+
+def _isBusy(pool: Any) -> bool:
+    """
+    @return: whether C{pool} works, or has work that waits.
+    """
+    statistics = pool._team.statistics()
+    return bool(statistics.busyWorkerCount or statistics.backloggedWorkCount)
+
+
+def _inThreads(pool: Any) -> list[object]:
+    """
+    @return: what the threads of C{pool} have in their hands, and the work that
+        waits for them.
+    """
+    held: list[object] = list(pool._team._pending)
+    frames = sys._current_frames()
+    for thread in list(pool.threads):
+        frame = frames.get(thread.ident)
+        while frame is not None:
+            held.extend(frame.f_locals.values())
+            frame = frame.f_back
+    return held
 
 
 def register(registry: Registry) -> None:
@@ -146,5 +176,5 @@ def register(registry: Registry) -> None:
     Add the adapters and the seeker that have to do with threads.
     """
     registry.register(ThreadPool, ThreadPoolAdapter())
-    registry.register(CallFromThread, CallFromThreadAdapter())
-    registry.addSeeker(ThreadCallSeeker())
+    registry.register(ThreadWork, ThreadWorkAdapter())
+    registry.addSeeker(ThreadWorkSeeker())

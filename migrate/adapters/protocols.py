@@ -1,0 +1,43 @@
+"""
+Protocols are plain objects, unless they are on the stack: one that is just
+receiving would believe so for ever after.
+
+It must not know what is received.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.protocols.basic import LineReceiver
+
+from migrate.adapters.plain import AttributesAdapter
+from migrate.errors import NotMovable
+from migrate.graph.registry import Registry
+from migrate.interfaces import ICapture
+from migrate.model import Description, Named
+
+
+class ReceiverAdapter(AttributesAdapter):
+    """
+    Knows L{LineReceiver}, which notes that it is busy and then leaves what
+    comes to the one who is on the stack.
+    """
+
+    def describe(self, obj: Any, capture: ICapture) -> Description | Named:
+        """
+        See L{migrate.interfaces.IAdapter.describe}.
+        """
+        if obj._busyReceiving:
+            raise NotMovable(
+                "a protocol that is receiving data at this moment",
+                "claim the service from outside of its own protocols",
+            )
+        return super().describe(obj, capture)
+
+
+def register(registry: Registry) -> None:
+    """
+    Add the adapter of protocols that receive lines.
+    """
+    registry.register(LineReceiver, ReceiverAdapter("twisted.protocols.LineReceiver"))
