@@ -54,7 +54,7 @@ from zope.interface import (
 )
 
 from migrate.adapters import defaultRegistry
-from migrate.errors import CannotMigrate, MigrationError
+from migrate.errors import MigrationError
 from migrate.graph import Environment, TableSerializer
 
 TABLE_SERIALIZER = TableSerializer()
@@ -547,7 +547,7 @@ moves(
 
 class Color(enum.Enum):
     RED = 1
-    CRIMSON = 1
+    CRIMSON = 1  # noqa: PIE796
 
 
 class Mixed(str, enum.Enum):
@@ -797,7 +797,7 @@ def manyLambdas() -> Any:
     """
     pair = (lambda: 1), (lambda: 2)
     inner = [lambda n=n: n for n in range(3)]
-    lazy = list((lambda: m) for m in (7, 8))  # noqa: C400
+    lazy = list((lambda: m) for m in (7, 8))  # noqa: B023, C400
     return [*pair, *inner, *lazy]
 
 

@@ -352,7 +352,15 @@ class Unlinker(Whole):
         """
         See L{IAdapter.fill}.
         """
-        loading.onAdopt(functools.partial(writeAttributes, obj, dict(state)))
+
+        def arm() -> None:
+            """
+            The file is this process's to remove.
+            """
+            vars(obj).clear()
+            writeAttributes(obj, state)
+
+        loading.onAdopt(arm)
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
