@@ -124,6 +124,28 @@ class Key:
         )
 
 
+class Rich(Key):
+    """
+    Hashed by the members of the dictionaries and sets that it holds.
+    """
+
+    def __init__(self, tag: object, members: list[Any]) -> None:
+        super().__init__(tag)
+        self.table = {member: [member] for member in members}
+        self.members = [set(members)]
+
+    def __hash__(self) -> int:
+        return hash((self.tag, frozenset(self.table), frozenset(self.members[0])))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Rich)
+            and self.tag == other.tag
+            and self.table.keys() == other.table.keys()
+            and self.members == other.members
+        )
+
+
 ATOMS = (type(None), bool, int, float, str, bytes)
 
 

@@ -33,6 +33,7 @@ from migrate.interfaces import (
 from migrate.model import Actions, Description, Descriptor, External, Named, Weak
 from tests.graphs import (
     Key,
+    Rich,
     Slotted,
     Thing,
     difference,
@@ -52,7 +53,7 @@ atoms = st.one_of(
 )
 
 LEAVES = ("thing", "slotted", "list", "dict", "set")
-NODES = (*LEAVES, "tuple", "frozenset", "key", "atom")
+NODES = (*LEAVES, "tuple", "frozenset", "key", "rich", "atom")
 
 
 def hashable(value: Any) -> bool:
@@ -91,6 +92,7 @@ def graphs(draw: Callable[[Any], Any]) -> list[Any]:
             "tuple": lambda: tuple(some(nodes)),
             "frozenset": lambda: frozenset(some(keys)),  # noqa: B023
             "key": lambda: Key(tag, (*some(keys),)),  # noqa: B023
+            "rich": lambda: Rich(tag, some(keys)),  # noqa: B023
             "atom": lambda: draw(atoms),
         }
         nodes.append(make[kind]())
@@ -111,7 +113,7 @@ def fill(
             vars(node).update({f"a{i}": part for i, part in enumerate(some(nodes))})
         elif type(node) is Slotted and draw(st.booleans()):
             node.maybe = draw(st.sampled_from(nodes))
-        elif type(node) is Key:
+        elif isinstance(node, Key):
             node.other = draw(st.sampled_from(nodes))
         elif type(node) is list:
             node.extend(some(nodes))

@@ -17,21 +17,20 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from migrate.errors import LoadError, MalformedTable, MigrationError
+from migrate.errors import LoadError, MalformedTable
 from migrate.graph.kinds import ALL, MISSING, Kind
 from migrate.graph.loading import Loading
-from migrate.graph.records import FIRST, Record, references, unboxed
+from migrate.graph.making import Making, NotHashable
+from migrate.graph.records import FIRST, Record, references
 
 #: Where the walk down from what is hashed stands with an object.
 _ENTERED, _LEFT = 1, 2
 _EVERY = slice(1, None)
 
 
-class Assembly:
+class Assembly(Making):
     """
     Makes one graph of its records.
-
-    @ivar made: the objects by number; L{MISSING} for those that need others.
     """
 
     def __init__(
@@ -41,20 +40,16 @@ class Assembly:
         kinds: dict[int, Kind],
         loading: Loading,
     ) -> None:
-        self.made = made
-        self._rows = rows
-        self._kinds = kinds
-        self._loading = loading
-        self._whole = bytearray(len(rows))
+        super().__init__(rows, made, kinds, loading)
         self._filled = bytearray(len(rows))
         self._seen = bytearray(len(rows))
-        self._late: set[int] = set()
         self._left: list[int] = []
         self._hashing: list[int] = []
         self._rest: list[int] = []
         self._frozen: list[int] = []
+        self._depth: dict[int, int] = {}
+        self._blocked: dict[int, int] = {}
         self._waiting: dict[int, list[int]] = {}
-        self._byIdentity: dict[type, bool] = {}
 
     def run(self) -> None:
         """
@@ -71,7 +66,7 @@ class Assembly:
             self._upgrade()
             self._loading.settle()
             self._rehash()
-        except MigrationError:
+        except LoadError:
             raise
         except Exception as e:
             raise self._error(e) from e
@@ -88,135 +83,6 @@ class Assembly:
             f"{kind.says}, object {self._loading.number}: "
             f"{type(error).__name__}: {error}"
         )
-
-    def _kind(self, number: int) -> Kind:
-        """
-        @return: the kind of the object of that number.
-        """
-        return self._kinds[self._rows[number][0]]
-
-    def _elements(self, number: int) -> list[Any]:
-        """
-        @return: the elements of a record as the objects that they are.
-        @raise MalformedTable: it refers to what does not exist.
-        """
-        record = self._rows[number]
-        if self._kinds[record[0]].raw:
-            return record[1:]
-        made = self.made
-        try:
-            return [
-                made[e] if type(e) is int else unboxed(e) if type(e) is list else e
-                for e in record[1:]
-            ]
-        except IndexError as e:
-            raise MalformedTable(f"record {number} refers to what is not there") from e
-
-    # Making
-
-    def _makeAll(self) -> None:
-        """
-        Make what needs other objects, unless it needs those whole and they
-        are not.  What is needed mostly has the higher number.
-        """
-        made = self.made
-        for number in range(len(made) - 1, -1, -1):
-            if made[number] is not MISSING:
-                continue
-            needs = self._needs(number)
-            if [other for other in needs if made[other] is MISSING]:
-                self._makeFrom(number, force=False)
-            else:
-                self._make(number, needs, force=False)
-
-    def _makeFrom(self, start: int, force: bool) -> None:
-        """
-        Make an object, and before it what it needs.
-
-        @param force: whether to make it even though something that it needs
-            is not whole.
-        @raise MalformedTable: some objects need each other.
-        """
-        stack = [start]
-        entered = set()
-        while stack:
-            number = stack[-1]
-            if self.made[number] is not MISSING or (number in self._late and not force):
-                stack.pop()
-                continue
-            needs = self._needs(number)
-            missing = self._missing(needs, force)
-            if not missing:
-                self._make(stack.pop(), needs, force)
-                continue
-            if number in entered:
-                raise MalformedTable(f"objects {missing} and {number} need each other")
-            entered.add(number)
-            stack.extend(missing)
-
-    def _needs(self, number: int) -> list[int]:
-        """
-        @return: the numbers of what an object needs to be made.
-        @raise MalformedTable: there is no such object.
-        """
-        kind = self._kind(number)
-        found = [] if kind.raw else kind.needs(self._rows[number])
-        if found and max(found) >= len(self.made):
-            raise MalformedTable(f"record {number} refers to what is not there")
-        return found
-
-    def _missing(self, needs: list[int], force: bool) -> list[int]:
-        """
-        @return: of what an object needs, that which still has to be made.
-        """
-        return [
-            other
-            for other in needs
-            if self.made[other] is MISSING and (force or other not in self._late)
-        ]
-
-    def _make(self, number: int, needs: list[int], force: bool) -> None:
-        """
-        Make one object, or put it off.
-        """
-        kind = self._kind(number)
-        if not force and not self._isReady(kind, needs):
-            self._late.add(number)
-            return
-        self._loading.number = number
-        cls = None if kind.cls is None else self.made[kind.cls]
-        elements = self._elements(number)
-        if kind.needed < len(elements):
-            elements = elements[: kind.needed]
-        assert kind.make is not None
-        self.made[number] = kind.make(elements, cls)
-        if kind.fill is None:
-            self._whole[number] = not needs or all(map(self._whole.__getitem__, needs))
-
-    def _isReady(self, kind: Kind, needs: Iterable[int]) -> bool:
-        """
-        @return: whether what is needed is as it has to be.
-        """
-        if kind.hashes:
-            return not any(map(self._isUnsafe, needs))
-        if kind.complete:
-            return all(map(self._whole.__getitem__, needs))
-        return not any(self.made[other] is MISSING for other in needs)
-
-    def _isUnsafe(self, number: int) -> bool:
-        """
-        @return: whether hashing an object, or comparing it, might look at
-            what is not filled.
-        """
-        if self._whole[number]:
-            return False
-        cls = type(self.made[number])
-        if cls not in self._byIdentity:
-            own: tuple[Any, Any] = (cls.__hash__, cls.__eq__)
-            self._byIdentity[cls] = cls is not type(MISSING) and (
-                own == (object.__hash__, object.__eq__)
-            )
-        return not self._byIdentity[cls]
 
     # Filling
 
@@ -315,14 +181,42 @@ class Assembly:
         while stack:
             number = stack.pop()
             if number < 0:
-                self._seen[~number] = _LEFT
-                self._attempt(~number)
-                for other in self._waiting.pop(~number, ()):
-                    self._attempt(other)
+                self._leave(~number)
             elif not self._seen[number]:
                 self._seen[number] = _ENTERED
+                self._depth[number] = len(self._depth)
                 stack.append(~number)
                 stack.extend(n for n in self._below(number) if not self._seen[n])
+
+    def _leave(self, number: int) -> None:
+        """
+        Everything reachable from an object was visited: finish it, and what
+        waits for it.
+        """
+        self._seen[number] = _LEFT
+        if self._blocked:
+            awaited = self._awaited(self._below(number))
+            if awaited is not None:
+                self._blocked[number] = awaited
+        self._attempt(number)
+        for other in self._waiting.pop(number, ()):
+            self._attempt(other)
+
+    def _awaited(self, numbers: Iterable[int]) -> int | None:
+        """
+        @return: of the objects that have to be left before C{numbers} are
+            whole, the one that is left last; L{None} if there is none.
+        """
+        found = None
+        for number in numbers:
+            other = number
+            if self._seen[number] != _ENTERED:
+                other = self._blocked.get(number, number)
+            if self._seen[other] == _ENTERED and (
+                found is None or self._depth[other] < self._depth[found]
+            ):
+                found = other
+        return found
 
     def _attempt(self, number: int) -> None:
         """
@@ -332,12 +226,14 @@ class Assembly:
         if not kind.hashes and kind.keys is None:
             self._finish(number)
             return
-        for other in self._hashed(number):
-            if self._seen[other] == _ENTERED:
-                self._waiting.setdefault(other, []).append(number)
-                return
-        # A class whose hash needs an object that is on a cycle with it has to
-        # see that one whole; if it fails now it may not once all is filled.
+        awaited = self._awaited(self._hashed(number))
+        if awaited is not None:
+            self._blocked[number] = awaited
+            # Nobody can tell which objects of a cycle the hashes of others
+            # look at.  What can be filled again goes first.
+            if not kind.hashes:
+                self._waiting.setdefault(awaited, []).append(number)
+            return
         with suppress(Exception):
             self._finish(number)
 
@@ -376,11 +272,40 @@ class Assembly:
         Make and fill what cycles kept from it, then what adapters fill.
         """
         self._frozen = [n for n in self._late if self._kind(n).hashes]
-        for number in sorted(self._late):
-            self._makeFrom(number, force=True)
+        pending = sorted(self._late)
+        while pending:
+            with suppress(Exception):
+                self._refresh()
+            failed = [number for number in pending if not self._isMade(number)]
+            if len(failed) == len(pending):
+                self._makeFrom(failed[0], force=True)
+            pending = failed
+            self._fillMade()
         self._late.clear()
         for number in (*self._left, *self._hashing, *self._rest):
             self._finish(number)
+
+    def _isMade(self, number: int) -> bool:
+        """
+        Make an object, if those that it hashes are ready for it.
+
+        @return: whether it is made.
+        """
+        try:
+            self._makeFrom(number, force=True)
+        except NotHashable:
+            return False
+        return True
+
+    def _fillMade(self) -> None:
+        """
+        Fill what runs no code, as far as it has become possible.
+        """
+        for number in self._left:
+            self._finish(number)
+        for number in self._hashing:
+            with suppress(Exception):
+                self._finish(number)
 
     # Afterwards
 
@@ -401,20 +326,41 @@ class Assembly:
                 self._loading.number = number
                 self._loading.afterFill(partial(step, obj))
 
+    def _stale(self) -> list[int]:
+        """
+        @return: the sets and dicts that do not find all their keys.
+        """
+        found = []
+        for number in self._hashing:
+            self._loading.number = number
+            obj = self.made[number]
+            if not all(key in obj for key in list(obj)):
+                found.append(number)
+        return found
+
+    def _refresh(self) -> None:
+        """
+        Have sets and dicts find their keys, whose hashes are others now.
+        """
+        stale = self._stale()
+        for _ in self._hashing:
+            if not stale:
+                break
+            for number in stale:
+                obj = self.made[number]
+                # Not a copy: that would keep the hashes.
+                content = list(obj.items() if type(obj) is dict else obj)
+                obj.clear()
+                obj.update(content)
+            stale = self._stale()
+
     def _rehash(self) -> None:
         """
         What ran after the fill may have changed how keys are hashed.
 
         @raise LoadError: a frozenset was made of what was not whole.
         """
-        for number in self._hashing:
-            self._loading.number = number
-            obj = self.made[number]
-            if all(key in obj for key in list(obj)):
-                continue
-            content = obj.copy()
-            obj.clear()
-            obj.update(content)
+        self._refresh()
         for number in self._frozen:
             obj = self.made[number]
             if len(obj) != len(self._rows[number]) - 1 or any(
