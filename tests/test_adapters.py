@@ -60,5 +60,6 @@ class DefaultRegistryTests(SynchronousTestCase):
                 "ThreadWorkSeeker",
                 "TimerSeeker",
                 "TriggerSeeker",
+                "WatchedSeeker",
             ],
         )

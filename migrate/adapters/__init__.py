@@ -34,6 +34,7 @@ MODULES = (
     "ports",
     "datagrams",
     "connections",
+    "watched",
     "timers",
     "deferreds",
     "cooperation",

@@ -22,7 +22,8 @@ from types import (
 )
 from typing import Any
 
-from twisted.internet import tcp
+from twisted.internet import tcp, udp
+from twisted.internet.base import BaseConnector
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import BaseProtocol
 from twisted.internet.task import LoopingCall
@@ -131,6 +132,9 @@ _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     # one that is paused; still it belongs to its port and to its factory.
     tcp.Connection: _instanceAttributes("server", "connector", "protocol"),
     BaseProtocol: _instanceAttributes("factory"),
+    BaseConnector: _instanceAttributes("factory"),
+    tcp.Port: _instanceAttributes("factory"),
+    udp.Port: _instanceAttributes("protocol"),
     GeneratorType: _ofSuspended,
     CoroutineType: _ofSuspended,
     tuple: tuple,
