@@ -56,20 +56,19 @@ class Modules:
     """
 
     def __init__(self) -> None:
-        self._live: dict[str, LiveModule] = {}
-        self._texts: dict[str, list[str]] = {}
+        self._live: dict[int, LiveModule] = {}
         self._compiled: dict[tuple[str, int], list[Any]] = {}
-        self._loaded: dict[str, types.CodeType | None] = {}
+        self._loaded: dict[int, types.CodeType | None] = {}
         self._byFile: dict[str, list[types.ModuleType]] | None = None
 
     def live(self, module: types.ModuleType) -> LiveModule:
         """
         @return: the reachable functions of C{module}.
         """
-        name = module.__name__
-        if name not in self._live:
-            self._live[name] = LiveModule.of(module)
-        return self._live[name]
+        # Several modules may have one name: one was imported, and one replaced.
+        if id(module) not in self._live:
+            self._live[id(module)] = LiveModule.of(module)
+        return self._live[id(module)]
 
     def of(self, code: types.CodeType) -> list[types.ModuleType]:
         """
@@ -87,10 +86,9 @@ class Modules:
         """
         @return: the code of C{module} as its loader would run it now.
         """
-        name = module.__name__
-        if name not in self._loaded:
-            self._loaded[name] = loadedCode(module)
-        return self._loaded[name]
+        if id(module) not in self._loaded:
+            self._loaded[id(module)] = loadedCode(module)
+        return self._loaded[id(module)]
 
     def compiled(self, code: types.CodeType) -> list[tuple[str, types.CodeType]]:
         """
