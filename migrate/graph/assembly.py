@@ -1,55 +1,28 @@
 """
-The order in which the objects of a table are made and filled.
-
-First everything is made that needs nothing that is not made; what is needed is
-made before.  Then lists and attributes are filled, which runs no code of any
-class.  Then what hashes its elements, or runs code of theirs, each only once
-whatever is reachable from those is filled, as far as cycles permit.  The rest
-is filled last.  Nothing recurses.
+The order in which the objects of a table are made and filled, and what is done
+once they are.
 
 It must not know what a record of some head becomes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from migrate.errors import LoadError, MalformedTable
-from migrate.graph.kinds import ALL, MISSING, Kind
-from migrate.graph.loading import Loading
-from migrate.graph.making import Making, NotHashable
-from migrate.graph.records import FIRST, Record, references
-
-#: Where the walk down from what is hashed stands with an object.
-_ENTERED, _LEFT = 1, 2
-_EVERY = slice(1, None)
+from migrate.graph.filling import Filling
+from migrate.graph.kinds import ALL, MISSING
+from migrate.graph.making import NotHashable
+from migrate.graph.records import FIRST, references
 
 
-class Assembly(Making):
+class Assembly(Filling):
     """
     Makes one graph of its records.
     """
-
-    def __init__(
-        self,
-        rows: Sequence[Record],
-        made: list[Any],
-        kinds: dict[int, Kind],
-        loading: Loading,
-    ) -> None:
-        super().__init__(rows, made, kinds, loading)
-        self._filled = bytearray(len(rows))
-        self._seen = bytearray(len(rows))
-        self._left: list[int] = []
-        self._hashing: list[int] = []
-        self._rest: list[int] = []
-        self._frozen: list[int] = []
-        self._depth: dict[int, int] = {}
-        self._blocked: dict[int, int] = {}
-        self._waiting: dict[int, list[int]] = {}
 
     def run(self) -> None:
         """
@@ -84,189 +57,6 @@ class Assembly(Making):
             f"{type(error).__name__}: {error}"
         )
 
-    # Filling
-
-    def _fillEarly(self) -> None:
-        """
-        Fill what runs no code in doing so.
-        """
-        kinds, loading = self._kinds, self._loading
-        for number, record in enumerate(self._rows):
-            kind = kinds[record[0]]
-            if kind.fill is None:
-                continue
-            loading.number = number
-            if not kind.early:
-                self._rest.append(number)
-            elif kind.keys is not None and self._looks(record[kind.keys]):
-                self._hashing.append(number)
-            elif not self._fill(number, kind):
-                self._left.append(number)
-
-    def _looks(self, keys: Iterable[Any]) -> bool:
-        """
-        @param keys: some elements of a record.
-        @return: whether hashing them might look at what is not filled.
-        """
-        numbers = self._checked(keys)
-        return bool(numbers) and any(map(self._isUnsafe, numbers))
-
-    def _checked(self, elements: Iterable[Any]) -> list[int]:
-        """
-        @return: the numbers that elements refer to.
-        @raise MalformedTable: there are no such objects.
-        """
-        found = references(elements)
-        if found and max(found) >= len(self.made):
-            raise MalformedTable("a key refers to what is not there")
-        return found
-
-    def _fill(self, number: int, kind: Kind) -> bool:
-        """
-        Fill an object that is made, as far as its elements are.
-
-        @return: whether it is filled now.
-        """
-        elements = self._elements(number)
-        obj = self.made[number]
-        if self._late and any(e is MISSING for e in elements):
-            if kind.partial is not None:
-                kind.partial(obj, elements)
-            return False
-        assert kind.fill is not None
-        if kind.keys is not None and obj:
-            obj.clear()
-        kind.fill(obj, elements)
-        if kind.keys is not None and len(obj) != len(self._rows[number][kind.keys]):
-            raise LoadError(
-                f"{kind.says}, object {number}: keys that differ at the origin "
-                "are equal here"
-            )
-        self._filled[number] = 1
-        return True
-
-    def _fillWhole(self) -> None:
-        """
-        Fill, or make, what looks into its elements, after those.
-        """
-        whole = (number for number in self._rest if self._kind(number).whole)
-        for number in sorted({*self._late, *self._hashing, *whole}):
-            kind, record = self._kind(number), self._rows[number]
-            if kind.keys is None:
-                below = self._below(number)
-            else:
-                below = [n for n in references(record[kind.keys]) if self._isUnsafe(n)]
-            self._settle(below)
-            self._attempt(number)
-
-    def _below(self, number: int) -> list[int]:
-        """
-        @return: whatever an object mentions and that is not whole.
-        """
-        kind = self._kind(number)
-        if kind.raw:
-            return []
-        found = self._checked(self._rows[number][1:])
-        if kind.cls is not None:
-            found.append(kind.cls)
-        return [other for other in found if not self._whole[other]]
-
-    def _settle(self, numbers: list[int]) -> None:
-        """
-        Finish whatever is reachable, in post-order.  What hashes an object
-        that is on the way here from the start, and so refers to it, comes
-        right after that object.
-        """
-        stack = [number for number in numbers if not self._seen[number]]
-        while stack:
-            number = stack.pop()
-            if number < 0:
-                self._leave(~number)
-            elif not self._seen[number]:
-                self._seen[number] = _ENTERED
-                self._depth[number] = len(self._depth)
-                stack.append(~number)
-                stack.extend(n for n in self._below(number) if not self._seen[n])
-
-    def _leave(self, number: int) -> None:
-        """
-        Everything reachable from an object was visited: finish it, and what
-        waits for it.
-        """
-        self._seen[number] = _LEFT
-        if self._blocked:
-            awaited = self._awaited(self._below(number))
-            if awaited is not None:
-                self._blocked[number] = awaited
-        self._attempt(number)
-        for other in self._waiting.pop(number, ()):
-            self._attempt(other)
-
-    def _awaited(self, numbers: Iterable[int]) -> int | None:
-        """
-        @return: of the objects that have to be left before C{numbers} are
-            whole, the one that is left last; L{None} if there is none.
-        """
-        found = None
-        for number in numbers:
-            other = number
-            if self._seen[number] != _ENTERED:
-                other = self._blocked.get(number, number)
-            if self._seen[other] == _ENTERED and (
-                found is None or self._depth[other] < self._depth[found]
-            ):
-                found = other
-        return found
-
-    def _attempt(self, number: int) -> None:
-        """
-        Finish one object, unless it has to wait.
-        """
-        kind = self._kind(number)
-        if not kind.hashes and kind.keys is None:
-            self._finish(number)
-            return
-        awaited = self._awaited(self._hashed(number))
-        if awaited is not None:
-            self._blocked[number] = awaited
-            # Nobody can tell which objects of a cycle the hashes of others
-            # look at.  What can be filled again goes first.
-            if not kind.hashes:
-                self._waiting.setdefault(awaited, []).append(number)
-            return
-        with suppress(Exception):
-            self._finish(number)
-
-    def _hashed(self, number: int) -> Iterator[int]:
-        """
-        @return: whatever is hashed to fill or make an object: what it has for
-            keys, and what tuples among those hold.
-        """
-        kind = self._kind(number)
-        stack = references(self._rows[number][kind.keys or _EVERY])
-        known = set(stack)
-        while stack:
-            other = stack.pop()
-            yield other
-            if self._kind(other).needed == ALL and not self._kind(other).raw:
-                more = set(self._needs(other)) - known
-                known |= more
-                stack.extend(more)
-
-    def _finish(self, number: int) -> None:
-        """
-        Make and fill one object, if what it mentions is made.
-        """
-        kind = self._kind(number)
-        self._loading.number = number
-        if self.made[number] is MISSING:
-            needs = self._needs(number)
-            if self._missing(needs, force=True):
-                return
-            self._make(number, needs, force=True)
-        if kind.fill is not None and not self._filled[number]:
-            self._fill(number, kind)
-
     def _fillRest(self) -> None:
         """
         Make and fill what cycles kept from it, then what adapters fill.
@@ -282,7 +72,10 @@ class Assembly(Making):
             pending = failed
             self._fillMade()
         self._late.clear()
-        for number in (*self._left, *self._hashing, *self._rest):
+        for number in (*self._left, *self._hashing):
+            self._finish(number)
+        self._mend()
+        for number in self._rest:
             self._finish(number)
 
     def _isMade(self, number: int) -> bool:
@@ -306,8 +99,6 @@ class Assembly(Making):
         for number in self._hashing:
             with suppress(Exception):
                 self._finish(number)
-
-    # Afterwards
 
     def _upgrade(self) -> None:
         """
@@ -354,6 +145,79 @@ class Assembly(Making):
                 obj.update(content)
             stale = self._stale()
 
+    def _wrong(self) -> list[int]:
+        """
+        @return: the frozensets that lack members, or do not find all.
+        """
+        return [
+            number
+            for number in self._frozen
+            for obj in (self.made[number],)
+            if len(obj) != len(self._rows[number]) - 1
+            or not all(key in obj for key in list(obj))
+        ]
+
+    def _knotted(self, number: int) -> LoadError:
+        """
+        @return: why an object could not be made.
+        """
+        return LoadError(
+            f"object {number}, {self._kind(number).says}, could not be made again: "
+            "it is hashed, or holds what is hashed, by objects that refer to it"
+        )
+
+    def _mend(self) -> None:
+        """
+        Make those frozensets anew that were made of objects which were not
+        whole.  One that lies on a cycle with its members has to exist before
+        they are whole; only now are they.
+
+        @raise LoadError: that cannot be done.
+        """
+        for _ in self._frozen:
+            self._refresh()
+            wrong = self._wrong()
+            if not wrong:
+                return
+            self._replace(self._holding(wrong))
+
+    def _holding(self, numbers: list[int]) -> set[int]:
+        """
+        @return: the objects of these numbers, and those that cannot change
+            and hold them, to any depth.
+        """
+        found = set(numbers)
+        before = 0
+        while before != len(found):
+            before = len(found)
+            found.update(
+                number
+                for number in range(len(self._rows))
+                if not found.isdisjoint(self._needs(number))
+            )
+        return found
+
+    def _replace(self, numbers: set[int]) -> None:
+        """
+        Make objects anew, and fill those that hold them again.
+
+        @raise LoadError: an adapter has made or got one of them.
+        """
+        for number in numbers:
+            if self._kind(number).needed != ALL:
+                raise self._knotted(number)
+            self.made[number] = MISSING
+        for number in sorted(numbers):
+            self._makeFrom(number, force=True)
+        for number, record in enumerate(self._rows):
+            kind = self._kind(number)
+            if kind.fill is None or numbers.isdisjoint(references(record[1:])):
+                continue
+            if kind.early:
+                self._fill(number, kind)
+            elif self._filled[number]:
+                raise self._knotted(number)
+
     def _rehash(self) -> None:
         """
         What ran after the fill may have changed how keys are hashed.
@@ -361,12 +225,6 @@ class Assembly(Making):
         @raise LoadError: a frozenset was made of what was not whole.
         """
         self._refresh()
-        for number in self._frozen:
-            obj = self.made[number]
-            if len(obj) != len(self._rows[number]) - 1 or any(
-                key not in obj for key in list(obj)
-            ):
-                raise LoadError(
-                    f"object {number}, a frozenset, could not be made again: its "
-                    "members and what they are hashed by refer to each other"
-                )
+        wrong = self._wrong()
+        if wrong:
+            raise self._knotted(wrong[0])
