@@ -55,7 +55,6 @@ class DefaultRegistryTests(SynchronousTestCase):
         self.assertEqual(
             sorted(type(seeker).__name__ for seeker in defaultRegistry().seekers),
             [
-                "ConnectionSeeker",
                 "TaskSeeker",
                 "ThreadWorkSeeker",
                 "TimerSeeker",

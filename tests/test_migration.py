@@ -88,8 +88,8 @@ class MigrationTestCase(TestCase):
         return int(pid), int(own), int(total)
 
 
-LINES = "lines=tests.moving.lines"
-MORE = "more=tests.moving.more"
+LINES = "lines=tests.lineservice.lines"
+MORE = "more=tests.lineservice.more"
 
 
 class MovingTests(MigrationTestCase):
@@ -222,7 +222,7 @@ class MovingTests(MigrationTestCase):
         """
         path = self.directory / "lines"
         self.environment["LINES_PATH"] = "lines"
-        server = yield self.server("--service", "both=tests.moving.both")
+        server = yield self.server("--service", "both=tests.lineservice.both")
         byTCP = yield self.processes.connect(self.port)
         byUNIX = yield self.processes.connect(f"unix:{path}")
         self.assertEqual((yield self.answer(byTCP)), (server.pid, 1, 1))
@@ -642,7 +642,7 @@ class UserTests(MigrationTestCase):
             "from twisted.scripts.twistd import run; import migrate.tapclient;"
             "from twisted.application.service import IServiceMaker;"
             "from twisted.plugin import getPlugins; list(getPlugins(IServiceMaker));"
-            "import tests.moving;"
+            "import tests.lineservice;"
             "os.setgid(entry.pw_gid); os.setuid(entry.pw_uid); run()"
         )
         command = ["-c", run, "-n", "migrate-client", *arguments]
@@ -752,7 +752,7 @@ class DaemonTests(MigrationTestCase):
 APPLICATION = """
 from twisted.application.service import Application
 from migrate.server import MigrationServer
-from tests.moving import lines
+from tests.lineservice import lines
 
 application = Application("own")
 service = lines()

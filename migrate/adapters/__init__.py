@@ -33,7 +33,6 @@ MODULES = (
     "streams",
     "ports",
     "datagrams",
-    "connections",
     "watched",
     "timers",
     "deferreds",
