@@ -25,6 +25,7 @@ from migrate.errors import (
     RemoteProtocolError,
     ServiceUnavailable,
 )
+from migrate.graph.collector import uncollected
 from migrate.greeting import checkVersions, hello
 from migrate.handover import Event, Role, State
 from migrate.identity import OriginIdentity, isOwn
@@ -144,6 +145,14 @@ class OriginConversation(Conversation):
         A peer has connected, and has to speak first.
         """
         self._arm()
+
+    def _run(self) -> None:
+        """
+        See L{Conversation._run}.  The collector would go through the whole
+        graph again and again while the service stands still.
+        """
+        with uncollected():
+            super()._run()
 
     # The secondary connection.
 
