@@ -58,6 +58,7 @@ class MigrationClient(MigrationServer):
         client = MigrationClient("unix:migrate.sock", ["chat"])
         client.setServiceParent(application)
 
+    @cvar recipientConversation: what speaks with the origin.
     @ivar done: fires with this client when everything wanted is here and
         published; fails with a L{MigrationError} if nothing could be taken
         over.
@@ -67,6 +68,8 @@ class MigrationClient(MigrationServer):
     """
 
     _log = Logger()
+
+    recipientConversation: type[RecipientConversation] = RecipientConversation
 
     def __init__(
         self,
@@ -123,7 +126,7 @@ class MigrationClient(MigrationServer):
         """
         The whole of it; L{done} tells how it ended.
         """
-        conversation = RecipientConversation(
+        conversation = self.recipientConversation(
             self.reactor, self.deadlines, self.policy, self.login
         )
         try:

@@ -54,7 +54,7 @@ class ControlFactory(ServerFactory):
         """
         See L{twisted.internet.interfaces.IProtocolFactory}.
         """
-        conversation = OriginConversation(self.server)
+        conversation = self.server.originConversation(self.server)
         conversation.factory = self
         self.server.conversations.add(conversation)
         return conversation
@@ -95,6 +95,7 @@ class MigrationServer(MultiService):
         server.publish("chat", chatService)
         server.setServiceParent(application)
 
+    @cvar originConversation: what speaks with one recipient.
     @ivar publication: what is published.
     @ivar whenEmpty: called once everything published is gone, and the control
         listener too.  Unless told otherwise it stops the reactor, if nothing
@@ -102,6 +103,8 @@ class MigrationServer(MultiService):
     """
 
     _log = Logger()
+
+    originConversation: type[OriginConversation] = OriginConversation
 
     def __init__(
         self,
