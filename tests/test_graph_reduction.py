@@ -137,6 +137,31 @@ class Foreign:
     """
 
 
+class Sloppy:
+    """
+    Has its attributes in two places, and no C{__setstate__}.
+    """
+
+    __slots__ = ("__dict__", "slot")
+
+    def __reduce__(self) -> Any:
+        return Sloppy, (), ({"attribute": 1}, {"slot": 2})
+
+
+class Lost:
+    """
+    Does not say which module holds it.
+    """
+
+    __module__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> str:
+        return "LOST"
+
+
+LOST = Lost()
+
+
 class Fleeting(Ephemeral):
     """
     Reduces to nothing when it is at rest.
@@ -240,6 +265,18 @@ class ReductionTests(SynchronousTestCase):
         self.assertIs(moved([GLOBAL])[0], GLOBAL)
         error = self.assertRaises(CannotMigrate, moved, [OTHER])
         self.assertIn("means another object", str(error))
+
+    def test_globalOfUnknownModule(self) -> None:
+        """
+        The module is looked for among those that are loaded.
+        """
+        self.assertIs(moved([LOST])[0], LOST)
+        error = self.assertRaises(CannotMigrate, moved, [Lost()])
+        self.assertIn("builtins:LOST cannot be found", str(error))
+
+    def test_slotState(self) -> None:
+        arrived = moved(Sloppy())
+        self.assertEqual((arrived.attribute, arrived.slot), (1, 2))
 
     def test_copyreg(self) -> None:
         self.assertFalse(reduces(Foreign))

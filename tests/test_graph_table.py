@@ -692,11 +692,14 @@ class DumpTests(SynchronousTestCase):
         """
         thing = Thing()
         root = [Holder(thing), Holder(Thing), Holder(None), Holder("é" * 99), thing]
+        root += [Holder(7), Holder(b"b"), Holder(1 << 99)]
         arrived = moved(root, self.environment)
         self.assertIs(arrived[0].target, arrived[4])
         self.assertIs(arrived[1].target, Thing)
         self.assertIsNone(arrived[2].target)
         self.assertEqual(arrived[3].target, "é" * 99)
+        targets = [holder.target for holder in arrived[5:]]
+        self.assertEqual(targets, [7, b"b", 1 << 99])
 
     def test_weakOnly(self) -> None:
         """

@@ -15,7 +15,7 @@ from typing import Any
 from migrate.errors import LoadError, MalformedTable
 from migrate.graph.filling import Filling
 from migrate.graph.kinds import ALL, MISSING
-from migrate.graph.making import NotHashable
+from migrate.graph.making import NotHashable, hashesOf
 from migrate.graph.records import FIRST, references
 
 
@@ -119,13 +119,14 @@ class Assembly(Filling):
 
     def _stale(self) -> list[int]:
         """
-        @return: the sets and dicts that do not find all their keys.
+        @return: the sets and dicts whose keys have other hashes than when
+            they were put there.
         """
         found = []
         for number in self._hashing:
             self._loading.number = number
             obj = self.made[number]
-            if not all(key in obj for key in list(obj)):
+            if self._hashes.get(number) != hashesOf(obj):
                 found.append(number)
         return found
 
@@ -143,18 +144,20 @@ class Assembly(Filling):
                 content = list(obj.items() if type(obj) is dict else obj)
                 obj.clear()
                 obj.update(content)
+                self._hashes[number] = hashesOf(obj)
             stale = self._stale()
 
     def _wrong(self) -> list[int]:
         """
-        @return: the frozensets that lack members, or do not find all.
+        @return: the frozensets that lack members, or whose members have other
+            hashes than when they were put there.
         """
         return [
             number
             for number in self._frozen
             for obj in (self.made[number],)
             if len(obj) != len(self._rows[number]) - 1
-            or not all(key in obj for key in list(obj))
+            or self._hashes.get(number) != hashesOf(obj)
         ]
 
     def _knotted(self, number: int) -> LoadError:

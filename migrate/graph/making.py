@@ -27,6 +27,14 @@ class NotHashable(LoadError):
     """
 
 
+def hashesOf(container: Iterable[Any]) -> dict[int, int]:
+    """
+    @return: the hashes that keys have now, by their identity.  What a container
+        remembers of them may be older, and it may find a key by chance.
+    """
+    return {id(key): hash(key) for key in container}
+
+
 class Making:
     """
     Makes the objects of one table.
@@ -47,6 +55,7 @@ class Making:
         self._loading = loading
         self._whole = bytearray(len(rows))
         self._late: set[int] = set()
+        self._hashes: dict[int, dict[int, int]] = {}
         self._byIdentity: dict[type, bool] = {}
 
     def _kind(self, number: int) -> Kind:
@@ -157,6 +166,8 @@ class Making:
             raise NotHashable(
                 f"{kind.says}, object {number}: {type(e).__name__}: {e}"
             ) from e
+        if force and kind.hashes:
+            self._hashes[number] = hashesOf(self.made[number])
         if kind.fill is None:
             self._whole[number] = not needs or all(map(self._whole.__getitem__, needs))
 
