@@ -24,6 +24,7 @@ from tests.moving import moved, written
 DEADLINE = 60
 
 _SCRIPT = """
+from __future__ import annotations
 import dataclasses, enum, sys
 from pathlib import Path
 

@@ -1215,6 +1215,57 @@ moves(
     ),
 )
 
+_GENERIC = """
+import functools, typing, weakref
+from twisted.internet.defer import inlineCallbacks
+T = typing.TypeVar("T", bound=object, covariant=True)
+class Generic(typing.Generic[T]):
+    def get(self) -> typing.Optional[int]: return 1
+class Whole(Generic[int]): pass
+class Key:
+    def __init__(self, value): self.value = value
+    def __hash__(self): return hash(self.value)
+    def __eq__(self, other): return self.value == other.value
+class FrozenSet(frozenset): pass
+class Dict(dict): pass
+members, frozen = {Key(1)}, FrozenSet([Key(2)])
+mapping = Dict({(Key(3), 1): members, frozen: 2})
+class Meta(type):
+    def __call__(cls, *args): return ("called", super().__call__(*args))
+class Called(metaclass=Meta):
+    @functools.cached_property
+    def cached(self): return 7
+@inlineCallbacks
+def later(x):
+    y = yield x
+    return y + 1
+async def coroutine(x): return x
+"""
+
+
+def isGeneric(o: Any) -> bool:
+    """
+    @return: whether C{o} is the namespace with what else a prompt may define.
+    """
+    key, variable = o["Key"], o["T"]
+    return (
+        o["Whole"]().get() == 1
+        and o["Whole"].__orig_bases__[0].__origin__ is o["Generic"]
+        and o["Generic"].__parameters__ == (variable,)
+        and (variable.__bound__, variable.__covariant__) == (object, True)
+        and variable.__module__ == "__console__"
+        and key(1) in o["members"]
+        and key(2) in o["frozen"]
+        and o["mapping"][(key(3), 1)] is o["members"]
+        and o["mapping"][o["FrozenSet"]([key(2)])] == 2
+        and o["Called"]()[1].cached == 7
+        and o["later"](1).result == 2
+        and o["coroutine"].__code__.co_flags & 0x80 != 0
+    )
+
+
+moves("generics, keys and coroutines of a prompt", lambda: prompt(_GENERIC), isGeneric)
+
 _ZOPE = """
 from zope.interface import implementer, directlyProvides, provider
 from tests.typetable import IThing, IOther

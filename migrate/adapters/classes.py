@@ -19,7 +19,7 @@ import contextlib
 import importlib
 import types
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 from zope.interface import (
@@ -51,6 +51,7 @@ _MADE_ANEW = frozenset(
         "__providedBy__",
     )
 )
+_COMPARING = ("__hash__", "__eq__")
 _REGISTERED = "()registered"
 _IMPLEMENTS = "()implements"
 _PROVIDES = "()provides"
@@ -144,6 +145,15 @@ class Special:
     restore: Callable[[type, dict[str, Any]], None]
 
 
+def _notYet(*unused: object) -> NoReturn:
+    """
+    Stands for what hashes and compares instances of a class that is not filled.
+
+    @raise TypeError: always.
+    """
+    raise TypeError("the class of what is hashed or compared is not filled yet")
+
+
 class Class(Whole):
     """
     Classes.
@@ -194,7 +204,14 @@ class Class(Whole):
             state[_REGISTERED] = _registered(cls)
         return Description(
             type,
-            (type(cls), cls.__name__, cls.__qualname__, cls.__bases__, _slotsOf(cls)),
+            (
+                type(cls),
+                cls.__name__,
+                cls.__qualname__,
+                cls.__bases__,
+                _slotsOf(cls),
+                tuple(name for name in _COMPARING if name in vars(cls)),
+            ),
             state,
         )
 
@@ -202,8 +219,11 @@ class Class(Whole):
         """
         See L{IAdapter.make}.
         """
-        meta, name, qualname, bases, slots = arguments
-        namespace: dict[str, Any] = {"__qualname__": qualname}
+        meta, name, qualname, bases, slots, comparing = arguments
+        # Until the class has its own, nobody may take an instance for one that
+        # is told by its identity.
+        namespace: dict[str, Any] = dict.fromkeys(comparing, _notYet)
+        namespace["__qualname__"] = qualname
         if slots is not None:
             namespace["__slots__"] = slots
         return makeBlank(meta, name, bases, namespace)

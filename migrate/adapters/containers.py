@@ -30,6 +30,14 @@ from migrate.model import Description
 _CONTENT = "[]"
 
 
+def afterLists(action: Callable[[], None], loading: ILoading) -> None:
+    """
+    Do something that hashes objects: after all lists and deques have what they
+    hold, for a user's list may be hashed by that.
+    """
+    loading.afterFill(lambda: loading.afterFill(action))
+
+
 @implementer(IAdapter)
 @attrs.frozen(eq=False)
 class Container:
@@ -70,13 +78,34 @@ class Container:
         """
         content = state.pop(_CONTENT)
         writeAttributes(obj, state)
-        loading.afterFill(lambda: self._restore(obj, content))
 
-    def _restore(self, obj: Any, content: Any) -> None:
-        """
-        The content is whole now.
-        """
-        self.restore(obj, content)
+        def restore() -> None:
+            """
+            The content is whole now.
+            """
+            self.restore(obj, content)
+
+        if self.base is list:
+            loading.afterFill(restore)
+        else:
+            afterLists(restore, loading)
+
+
+def _restoreDict(obj: Any, content: dict[Any, Any]) -> None:
+    """
+    Put the items in one after the other: what copies a dictionary copies the
+    hashes of its keys, which were perhaps not whole when they got in there.
+    """
+    for key, value in content.items():
+        dict.__setitem__(obj, key, value)
+
+
+def _restoreSet(obj: Any, content: set[Any]) -> None:
+    """
+    Put the members in one after the other, for the same reason.
+    """
+    for member in content:
+        set.add(obj, member)
 
 
 def _orderedItems(obj: Any) -> list[Any]:
@@ -163,14 +192,14 @@ def register(registry: Registry) -> None:
             lambda obj: list.__getitem__(obj, slice(None)),
             list.extend,
         ),
-        Container("dict", dict, lambda obj: dict(dict.items(obj)), dict.update),
-        Container("set", set, set, set.update),
+        Container("dict", dict, lambda obj: dict(dict.items(obj)), _restoreDict),
+        Container("set", set, set, _restoreSet),
         Container("ordereddict", ordered, _orderedItems, _restoreOrdered),
         DefaultDict(
             "defaultdict",
             collections.defaultdict,
             lambda obj: dict(dict.items(obj)),
-            dict.update,
+            _restoreDict,
         ),
     ):
         registry.register(adapter.base, adapter)

@@ -105,7 +105,9 @@ def _model(cls: Any, state: dict[str, Any]) -> Any:
     """
     @return: a class from which the very same methods are generated.
     """
-    namespace: dict[str, Any] = {"__module__": cls.__module__, "__annotations__": {}}
+    # Annotations that are text mean nothing to this module, so that each
+    # field is of the kind that it is said to be.
+    namespace: dict[str, Any] = {"__module__": "builtins", "__annotations__": {}}
     if hasattr(cls, "__post_init__"):
         namespace["__post_init__"] = cls.__post_init__
     index = 0
@@ -130,9 +132,10 @@ def _adopt(method: Any, name: str, model: Any, cls: Any) -> None:
     """
     Let a generated method speak of the class that it is now one of.
     """
-    if method.__module__ == dataclasses.__name__ and not method.__closure__:
+    if method is getattr(dataclasses, "_replace", None):
         return
     for function in (method, _bare(method)):
+        function.__module__ = cls.__module__
         function.__qualname__ = f"{cls.__qualname__}.{name}"
         for cell in function.__closure__ or ():
             if cell.cell_contents is model:

@@ -16,6 +16,7 @@ from typing import Any
 
 from migrate.adapters.attributes import readAttributes, writeAttributes
 from migrate.adapters.base import Whole
+from migrate.adapters.containers import afterLists
 from migrate.adapters.names import PerCapture
 from migrate.errors import NotMovable
 from migrate.graph.registry import Registry
@@ -204,7 +205,7 @@ class WeakContainer(Whole):
         _, weak = self._targets.of(loading).pop(id(obj))
         strong = state.pop("()")
         writeAttributes(obj, state)
-        loading.afterFill(lambda: self._restore(obj, weak, strong))
+        afterLists(lambda: self._restore(obj, weak, strong), loading)
 
     def _restore(self, obj: Any, weak: tuple[Any, ...], strong: list[Any]) -> None:
         """

@@ -17,7 +17,6 @@ import queue
 import threading
 from typing import Any
 
-from migrate.adapters.attributes import readAttributes, writeAttributes
 from migrate.adapters.base import Whole, onlyByName, refuse
 from migrate.adapters.names import Globals
 from migrate.errors import NotMovable
@@ -86,33 +85,6 @@ class SimpleQueue(Whole):
         See L{IAdapter.make}.
         """
         return queue.SimpleQueue()
-
-
-class Queue(Whole):
-    """
-    Queues of Python.  Newer versions know more of a queue than older ones.
-    """
-
-    name = "queue"
-
-    def describe(self, obj: Any, capture: ICapture) -> Description:
-        """
-        See L{IAdapter.describe}.
-        """
-        return Description(type(obj), (), readAttributes(obj))
-
-    def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
-        """
-        See L{IAdapter.make}.
-        """
-        return object.__new__(cls)
-
-    def fill(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
-        """
-        See L{IAdapter.fill}.
-        """
-        flags = {k: v for k, v in vars(queue.Queue()).items() if v is False}
-        writeAttributes(obj, {**flags, **state})
 
 
 class ContextVariable(Whole):
@@ -215,7 +187,6 @@ def register(registry: Registry) -> None:
     """
     registry.register(_LOCK, Lock("lock", threading.Lock))
     registry.register(_RLOCK, Lock("rlock", threading.RLock))
-    registry.register(queue.Queue, Queue())
     registry.register(queue.SimpleQueue, SimpleQueue())
     registry.register(contextvars.ContextVar, ContextVariable())
     registry.register(contextvars.Context, Context())
