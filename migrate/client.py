@@ -15,6 +15,7 @@ from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from migrate.control import DEFAULT, ControlAddress
@@ -31,6 +32,16 @@ from migrate.identity import Login
 from migrate.publication import Availability
 from migrate.recipient import RecipientConversation, Wish
 from migrate.server import CONTROL, MigrationServer, attach
+
+ORPHAN_PATIENCE = 2.0
+"""
+Seconds that a dead origin's control endpoint may take to become free.
+"""
+
+ORPHAN_RETRY = 0.05
+"""
+Seconds between two attempts to listen on it.
+"""
 
 
 class _Once(Factory):
@@ -137,7 +148,11 @@ class MigrationClient(MigrationServer):
             self._log.failure("taking over failed")
             self.problem = MigrationError(f"{type(error).__name__}: {error}")
         if self.taken:
-            await self._publish(conversation)
+            try:
+                await self._publish(conversation)
+            except MigrationError as error:
+                # What is served is worth more than what it could be moved by.
+                self.problem = error
             self.done.callback(self)
         if conversation.transport is not None:
             conversation.close()
@@ -221,23 +236,42 @@ class MigrationClient(MigrationServer):
         Publish what was taken: where the origin did, once it has nothing left.
         """
         try:
-            if conversation.machine.state is State.CLOSED:
-                # The origin is dead, and its control endpoint with it.
-                super().listen()
-                self.inherited = True
-            else:
+            if conversation.machine.state is not State.CLOSED:
                 await conversation.claim(self._wishForControl())
         except PeerRefused:
             self.control = self.control.beside(str(os.getpid()))
-            super().listen()
         except MigrationError as error:
-            self.problem = error
-            self._log.error(
-                "what was taken over is served, and cannot be published at "
-                "{control}: {why}",
-                control=str(self.control),
-                why=str(error),
+            self._log.warn(
+                "the control endpoint was not handed over: {why}", why=str(error)
             )
+        if not self.inherited:
+            await self._publishAnew(conversation.machine.state is State.CLOSED)
+
+    async def _publishAnew(self, orphaned: bool) -> None:
+        """
+        Listen, and not on what the origin had.
+
+        @param orphaned: whether the conversation has ended: if that is because
+            the origin died, its control endpoint is free as soon as the kernel
+            is done with it.
+        """
+        patience = ORPHAN_PATIENCE if orphaned else 0.0
+        while True:
+            try:
+                super().listen()
+            except ControlError as error:
+                if patience > 0:
+                    patience -= ORPHAN_RETRY
+                    await deferLater(self.reactor, ORPHAN_RETRY)
+                    continue
+                if not orphaned:
+                    raise
+                self._log.warn("{why}", why=str(error))
+                self.control = self.control.beside(str(os.getpid()))
+                orphaned = False
+            else:
+                self.inherited = orphaned
+                return
 
     def _wishForControl(self) -> Wish:
         return Wish(

@@ -7,6 +7,7 @@ It must not know what follows from it.
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Callable
 from typing import Any
 
@@ -58,15 +59,16 @@ class LifeWatch:
         """
         See L{IReadDescriptor}.
         """
-        try:
-            said = os.read(self._fileno, 1)
-        except BlockingIOError:
-            return
-        self.stop()
-        self.onEnd(said)
+        poller = select.poll()
+        poller.register(self._fileno, select.POLLIN)
+        if poller.poll(0):
+            self.stop()
+            self.onEnd(os.read(self._fileno, 1))
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        See L{IReadDescriptor}: the reactor gives up on it.
+        See L{IReadDescriptor}.  Reactors say so of a pipe that ended without
+        a word, and of every reader when they shut down: the kernel knows.
         """
         self.stop()
+        self.doRead()

@@ -1,0 +1,265 @@
+"""
+Death of either side at every step: SIGKILL before and after every effect.
+
+The cases are made from the effects that a move performs, so that a new effect
+cannot escape.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import inlineCallbacks
+from twisted.trial.unittest import TestCase
+
+from migrate.handover import ORIGIN, RECIPIENT, Effect
+from tests.children import Child
+from tests.processes import Processes, freePort
+
+PATIENCE = 60.0
+
+#: What the sides perform in a move that succeeds, over a UNIX control socket, in
+#: order; each is followed by the same for the control listener.
+ORIGINS = (
+    Effect.GREET,
+    Effect.CHECK_VERSIONS,
+    Effect.IDENTIFY,
+    Effect.SEND_WELCOME,
+    Effect.SEND_SERVICES,
+    Effect.RESERVE,
+    Effect.AUDIT,
+    Effect.SEND_MANIFEST,
+    Effect.CAPTURE,
+    Effect.PAUSE,
+    Effect.SEND_GRAPH,
+    Effect.SEND_COMMIT,
+    Effect.RELEASE,
+    Effect.DEPART,
+)
+RECIPIENTS = (
+    Effect.CHECK_VERSIONS,
+    Effect.IDENTIFY,
+    Effect.ATTACH,
+    Effect.BEGIN,
+    Effect.SEND_LIST,
+    Effect.REPORT_SERVICES,
+    Effect.SEND_CLAIM,
+    Effect.PREPARE,
+    Effect.SEND_READY,
+    Effect.FEED,
+    Effect.NOTE_END,
+    Effect.LOAD,
+    Effect.SEND_PREPARED,
+    Effect.SEND_ADOPTED,
+    Effect.ADOPT,
+)
+
+#: What only a move that fails, or a login, performs.
+OTHERS = {
+    Effect.CHALLENGE,
+    Effect.VERIFY,
+    Effect.PROVE,
+    Effect.UNRESERVE,
+    Effect.COLLECT_NAMES,
+    Effect.DISCARD,
+    Effect.RESUME,
+    Effect.SEND_REFUSED,
+    Effect.SEND_ROLLBACK,
+    Effect.SEND_FAILED,
+    Effect.REPORT,
+    Effect.WATCH,
+    Effect.SAY_RESUMED,
+    Effect.CLOSE,
+}
+
+
+class CrashTestCase(TestCase):
+    """
+    One server and one client, of which one may have a fault.
+    """
+
+    timeout = 300
+
+    def setUp(self) -> None:
+        """
+        A directory and a port.
+        """
+        self.processes = Processes(self)
+        self.directory = Path(self.mktemp())
+        self.port = freePort()
+
+    def twistd(self, plan: str, *arguments: str) -> Child:
+        """
+        Start a twistd with a fault.
+        """
+        return self.processes.python(
+            ["-m", "tests.faults", plan, "-n", *arguments],
+            self.directory,
+            environment={"LINES_PORT": str(self.port)},
+        )
+
+    @inlineCallbacks
+    def server(self, plan: str) -> Any:
+        """
+        @return: a server that listens, and a connection in the middle of a line.
+        """
+        server = self.twistd(
+            plan, "migrate-server", "--service", "lines=tests.lineservice.lines"
+        )
+        yield server.line("recipients are let in", PATIENCE)
+        connection = yield self.processes.connect(self.port)
+        reply = yield connection.ask(b"first")
+        self.assertEqual(reply, b"%d 1 1 first" % server.pid)
+        connection.send(b"sec")
+        return server, connection
+
+    @inlineCallbacks
+    def serves(self, process: Child, connection: Any) -> Any:
+        """
+        C{process}, and nobody else, goes on with the connection.
+        """
+        connection.sendLine(b"ond")
+        reply = yield connection.line(PATIENCE)
+        self.assertEqual(reply, b"%d 2 2 second" % process.pid)
+        other = yield self.processes.connect(self.port)
+        reply = yield other.ask(b"third")
+        self.assertEqual(reply, b"%d 1 3 third" % process.pid)
+
+    @inlineCallbacks
+    def movesOn(self, connection: Any, process: Child) -> Any:
+        """
+        Whoever serves can still be succeeded.
+        """
+        client = self.twistd("none", "migrate-client", "--service", "lines")
+        yield client.line("recipients are let in", PATIENCE)
+        reply = yield connection.ask(b"fourth")
+        self.assertEqual(reply, b"%d 3 4 fourth" % client.pid)
+        ended = yield process.ended(PATIENCE)
+        self.assertEqual(ended.status, 0, ended.out + ended.err)
+
+    @inlineCallbacks
+    def killed(self, process: Child) -> Any:
+        """
+        The fault came true.
+        """
+        ended = yield process.ended(PATIENCE)
+        self.assertEqual(ended.signal, signal.SIGKILL, ended.out + ended.err)
+
+    @inlineCallbacks
+    def dieOrigin(self, plan: str, succeeded: bool) -> Any:
+        """
+        The origin dies.
+        """
+        server, connection = yield self.server(plan)
+        client = self.twistd("none", "migrate-client", "--service", "lines")
+        yield self.killed(server)
+        if succeeded:
+            yield client.line("recipients are let in", PATIENCE)
+            yield self.serves(client, connection)
+            yield self.movesOn(connection, client)
+        else:
+            ended = yield client.ended(PATIENCE)
+            self.assertEqual(ended.status, 1, ended.out + ended.err)
+            self.assertEqual(len(ended.err.splitlines()), 1, ended.err)
+            yield connection.closed(PATIENCE)
+
+    @inlineCallbacks
+    def dieRecipient(self, plan: str, owned: bool) -> Any:
+        """
+        The recipient dies.
+        """
+        server, connection = yield self.server("none")
+        client = self.twistd(plan, "migrate-client", "--service", "lines")
+        yield self.killed(client)
+        if owned:
+            # What it owned has died with it, and with nobody else.
+            yield connection.closed(PATIENCE)
+        else:
+            yield self.serves(server, connection)
+            yield self.movesOn(connection, server)
+
+
+class NotesTests(CrashTestCase):
+    """
+    The lists above are what really happens.
+    """
+
+    @inlineCallbacks
+    def test_effects(self) -> Any:
+        """
+        A move performs the effects above, in this order, twice.
+        """
+        yield self.server("note:notes")
+        client = self.twistd("note:notes", "migrate-client", "--service", "lines")
+        yield client.line("recipients are let in", PATIENCE)
+        yield self.processes.until(
+            lambda: "CLOSE" in (self.directory / "notes").read_text(), "the end"
+        )
+        notes = (self.directory / "notes").read_text().splitlines()
+        for side, effects in (("origin", ORIGINS), ("recipient", RECIPIENTS)):
+            performed = [effect for who, effect in map(str.split, notes) if who == side]
+            once = [effect.name for effect in effects]
+            at = once.index("RESERVE" if side == "origin" else "SEND_CLAIM")
+            expected = once + once[at:]
+            self.assertEqual(performed[: len(expected)], expected)
+
+    def test_complete(self) -> None:
+        """
+        Every effect of the tables is one of those, or known to be performed
+        otherwise only.
+        """
+        tables = {
+            effect
+            for table in (ORIGIN, RECIPIENT)
+            for events in table.values()
+            for step in events.values()
+            for effect in step.effects
+        }
+        self.assertEqual(tables, set(Effect))
+        self.assertEqual(set(Effect), {*ORIGINS, *RECIPIENTS, *OTHERS})
+        self.assertEqual({*ORIGINS, *RECIPIENTS} & OTHERS, set())
+
+
+class OriginDiesTests(CrashTestCase):
+    """
+    From the moment that the recipient has everything, it succeeds an origin
+    that dies; before, what the origin served dies with it.
+    """
+
+
+class RecipientDiesTests(CrashTestCase):
+    """
+    Until it has said that it owns the service, the origin goes on.
+    """
+
+
+def _add(cls: type, side: str, when: str, effect: Effect, *, last: bool) -> None:
+    name = "".join(part.capitalize() for part in effect.name.split("_"))
+
+    def test(self: Any) -> Any:
+        plan = f"{side}:{when}:{effect.name}:SIGKILL"
+        return (
+            self.dieOrigin(plan, last)
+            if side == "origin"
+            else self.dieRecipient(plan, last)
+        )
+
+    test.__doc__ = f"SIGKILL {when} {effect.name}."
+    setattr(cls, f"test_{when}{name}", test)
+
+
+def _generate() -> None:
+    for when in ("before", "after"):
+        for at, effect in enumerate(ORIGINS):
+            sent = ORIGINS.index(Effect.SEND_GRAPH)
+            succeeded = at > sent or (at == sent and when == "after")
+            _add(OriginDiesTests, "origin", when, effect, last=succeeded)
+        for at, effect in enumerate(RECIPIENTS):
+            said = RECIPIENTS.index(Effect.SEND_ADOPTED)
+            owned = at > said or (at == said and when == "after")
+            _add(RecipientDiesTests, "recipient", when, effect, last=owned)
+
+
+_generate()
