@@ -90,7 +90,7 @@ class Deadlines:
 
     greeting: float = 10.0
     preparing: float = 60.0
-    transfer: float = 30.0
+    transfer: float = 10.0
 
 
 class Conversation(Protocol):

@@ -219,6 +219,9 @@ class Effect(enum.Enum):
     """Tell this side's operator how it ended."""
     WATCH = enum.auto()
     """Look at the peer's life."""
+    FENCE = enum.auto()
+    """Origin: end a recipient that hangs after the commit point, if that may be
+    done; it is resumed only once the kernel says that the recipient is dead."""
     SAY_RESUMED = enum.auto()
     """Origin: say on its life that it resumed, since the stream is lost."""
     CLOSE = enum.auto()
@@ -231,6 +234,7 @@ UNFAILING = frozenset(
         Effect.CLOSE,
         Effect.DEPART,
         Effect.DISCARD,
+        Effect.FENCE,
         Effect.RELEASE,
         Effect.REPORT,
         Effect.RESUME,
@@ -329,7 +333,7 @@ ORIGIN: Table = {
     },
     _S.COMMITTED: {
         _V.ADOPTED: Step(_S.TRUSTED, (_E.RELEASE, _E.DEPART)),
-        _V.TIMEOUT: Step(_S.COMMITTED, (_E.REPORT,)),
+        _V.TIMEOUT: Step(_S.COMMITTED, (_E.REPORT, _E.FENCE)),
         _V.DENY: Step(_S.IN_DOUBT, (_E.WATCH,)),
         _V.FAILED: Step(_S.IN_DOUBT, (_E.WATCH,)),
         _V.LOST: Step(_S.IN_DOUBT, (_E.WATCH,)),

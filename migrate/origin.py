@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ from migrate.errors import (
     RemoteProtocolError,
     ServiceUnavailable,
 )
+from migrate.filenos import openProcess
 from migrate.graph.collector import uncollected
 from migrate.greeting import checkVersions, hello
 from migrate.handover import Event, Role, State
@@ -67,6 +69,7 @@ class IHouse(Protocol):
 
     reactor: Any
     deadlines: Deadlines
+    fence: bool
     policy: UserPolicy
     checkers: tuple[ICredentialsChecker, ...]
     serializers: Mapping[str, ISerializer]
@@ -127,6 +130,7 @@ class OriginConversation(Conversation):
         self._sender: DescriptorSender | None = None
         self._lives: tuple[int, int] | None = None
         self._watch: LifeWatch | None = None
+        self._process: int | None = None
 
     def limits(self) -> Mapping[State, float]:
         """
@@ -191,6 +195,8 @@ class OriginConversation(Conversation):
         if self.attached is not None or self.machine.state is not State.TRUSTED:
             raise NotTrusted("the conversation has a secondary connection already")
         self.attached = secondary
+        peer = peerCredentials(secondary.transport.getHandle())
+        self._process = openProcess(peer.pid)
         self._sender = DescriptorSender(secondary.transport.getHandle())
         ours, watched = makeLiveness()
         held, theirs = makeLiveness()
@@ -436,6 +442,23 @@ class OriginConversation(Conversation):
         self._watch = LifeWatch(self.reactor, self._lives[1], self._lifeEnded)
         self._watch.start()
 
+    def doFence(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.  It cannot be resumed beside: only the
+        kernel can say that it will not serve after all.
+        """
+        if not self.house.fence or self._process is None:
+            self._log.warn("it is waited for, and the service stands still")
+            return
+        try:
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+        except OSError as error:
+            self._log.warn(
+                "it cannot be ended ({why}), so it is waited for", why=str(error)
+            )
+        else:
+            self._log.warn("it is ended")
+
     def _lifeEnded(self, said: bytes) -> None:
         self.happen(Event.GONE, PeerLost("the recipient is gone"))
 
@@ -448,6 +471,9 @@ class OriginConversation(Conversation):
         if self._lives is not None:
             closeAll(self._lives)
             self._lives = None
+        if self._process is not None:
+            closeAll([self._process])
+            self._process = None
         if self.attached is not None:
             self.attached.transport.abortConnection()
         self.transport.loseConnection()

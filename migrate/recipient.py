@@ -171,6 +171,8 @@ class RecipientConversation(Conversation):
             State.GREETING: self.deadlines.greeting,
             State.IDENTIFYING: self.deadlines.greeting,
             State.ATTACHING: self.deadlines.greeting,
+            # Only while the origin is to tell what it publishes.
+            State.IDLE: self.deadlines.preparing,
             State.CLAIMING: self.deadlines.preparing,
             State.RECEIVING: self.deadlines.transfer,
         }

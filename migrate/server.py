@@ -115,11 +115,15 @@ class MigrationServer(MultiService):
         policy: UserPolicy | None = None,
         checkers: Sequence[ICredentialsChecker] = (),
         deadlines: Deadlines | None = None,
+        fence: bool = True,
         whenEmpty: Callable[[], None] | None = None,
     ) -> None:
         """
         @param control: an endpoint string, C{unix:PATH[:mode=600]} or
             C{tcp:...}.
+        @param fence: whether a recipient that hangs after the commit point may
+            be killed, so that its services can go on here; otherwise they wait
+            for it.
         @param policy: whose processes may take services over by the kernel's
             word; this user's own and root's by default.
         @param checkers: who may over TCP, as C{strcred} makes them.
@@ -134,6 +138,7 @@ class MigrationServer(MultiService):
         self.policy = UserPolicy() if policy is None else policy
         self.checkers = tuple(checkers)
         self.deadlines = Deadlines() if deadlines is None else deadlines
+        self.fence = fence
         self.whenEmpty = self._stopIfAlone if whenEmpty is None else whenEmpty
         self.publication = Publication()
         self.serializers: Mapping[str, ISerializer] = {

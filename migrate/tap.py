@@ -45,8 +45,28 @@ class CommonOptions(usage.Options, AuthOptionMixin):
         [
             "deadline",
             None,
-            "30",
+            "10",
             "Seconds that one transfer may take before it is rolled back.",
+        ],
+        [
+            "greeting-deadline",
+            None,
+            "10",
+            "Seconds that the other side has to say who it is.",
+        ],
+        [
+            "preparing-deadline",
+            None,
+            "60",
+            "Seconds that the other side has to audit, or to import, what it needs.",
+        ],
+    ]
+
+    optFlags: ClassVar = [
+        [
+            "no-fence",
+            None,
+            "Never kill a recipient that hangs after the commit point: wait for it.",
         ],
     ]
 
@@ -72,9 +92,24 @@ class CommonOptions(usage.Options, AuthOptionMixin):
             sys.path.insert(0, here)
         try:
             self["policy"] = UserPolicy.fromNames(self["peers"])
-            self["deadlines"] = Deadlines(transfer=seconds(self["deadline"]))
+            self["deadlines"] = Deadlines(
+                greeting=self._seconds("greeting-deadline"),
+                preparing=self._seconds("preparing-deadline"),
+                transfer=self._seconds("deadline"),
+            )
         except (MigrationError, ValueError) as error:
             raise usage.UsageError(str(error)) from error
+
+    def _seconds(self, option: str) -> float:
+        try:
+            value = float(self[option])
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            raise ValueError(
+                f"--{option} {self[option]}: give a positive number of seconds"
+            )
+        return value
 
     def common(self) -> dict[str, Any]:
         """
@@ -83,18 +118,9 @@ class CommonOptions(usage.Options, AuthOptionMixin):
         return {
             "policy": self["policy"],
             "deadlines": self["deadlines"],
+            "fence": not self["no-fence"],
             "checkers": self.get("credCheckers", []),
         }
-
-
-def seconds(text: str) -> float:
-    """
-    @raise ValueError: it is no time span.
-    """
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError(f"--deadline {text}: give a positive number of seconds")
-    return value
 
 
 def split(text: str, option: str) -> tuple[str, str]:

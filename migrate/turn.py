@@ -6,6 +6,7 @@ It must not know what is sent.
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from typing import Any
@@ -28,8 +29,10 @@ def await_(sock: Any, events: int, deadline: float) -> None:
     """
     poll = select.poll()
     poll.register(sock.fileno(), events)
-    remaining = deadline - time.monotonic()
-    if remaining <= 0 or not poll.poll(remaining * 1000):
+    # Even past the deadline: this process may have been stopped, and the word
+    # that it waits for may have come long ago.
+    remaining = max(0.0, deadline - time.monotonic())
+    if not poll.poll(math.ceil(remaining * 1000)):
         raise PeerTimeout("the peer did not answer in time")
 
 

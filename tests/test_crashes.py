@@ -64,6 +64,7 @@ OTHERS = {
     Effect.UNRESERVE,
     Effect.COLLECT_NAMES,
     Effect.DISCARD,
+    Effect.FENCE,
     Effect.RESUME,
     Effect.SEND_REFUSED,
     Effect.SEND_ROLLBACK,
@@ -75,12 +76,15 @@ OTHERS = {
 }
 
 
-class CrashTestCase(TestCase):
+class FaultTestCase(TestCase):
     """
     One server and one client, of which one may have a fault.
+
+    @cvar options: those of both.
     """
 
     timeout = 300
+    options: tuple[str, ...] = ()
 
     def setUp(self) -> None:
         """
@@ -95,7 +99,7 @@ class CrashTestCase(TestCase):
         Start a twistd with a fault.
         """
         return self.processes.python(
-            ["-m", "tests.faults", plan, "-n", *arguments],
+            ["-m", "tests.faults", plan, "-n", *arguments, *self.options],
             self.directory,
             environment={"LINES_PORT": str(self.port)},
         )
@@ -139,6 +143,12 @@ class CrashTestCase(TestCase):
         ended = yield process.ended(PATIENCE)
         self.assertEqual(ended.status, 0, ended.out + ended.err)
 
+
+class CrashTestCase(FaultTestCase):
+    """
+    Where a side dies.
+    """
+
     @inlineCallbacks
     def killed(self, process: Child) -> Any:
         """
@@ -181,7 +191,7 @@ class CrashTestCase(TestCase):
             yield self.movesOn(connection, server)
 
 
-class NotesTests(CrashTestCase):
+class NotesTests(FaultTestCase):
     """
     The lists above are what really happens.
     """
