@@ -27,7 +27,7 @@ from migrate.graph import Environment, PickleSerializer, TableSerializer
 from migrate.graph import records as r
 from migrate.graph.loader import TableLoader
 from migrate.graph.loading import Loading
-from migrate.graph.records import MSGPACK, Record
+from migrate.graph.records import Record
 from migrate.interfaces import IAdapter, ICapture, ILoader, ILoading, IPolicy
 from migrate.model import Description, Descriptor, Named
 from tests.graphs import Key, Slotted, Thing, environment, moved, registry
@@ -214,7 +214,7 @@ class DescriptorTests(SynchronousTestCase):
         shape = [r.SHAPE, "pipe", 1, 1, None, __name__, "Pipe", []]
         rows = [[r.LIST, 2, 3], [r.NAMED, __name__, "Pipe"]]
         rows += [[r.FIRST, 4], [r.FIRST, 4], [r.DESCRIPTOR, [0]]]
-        loader = TableLoader(self.environment, MSGPACK)
+        loader = TableLoader(self.environment)
         loader.feed(msgspec.msgpack.encode([shape, *rows, [r.END, 5]]))
         error = self.assertRaises(MalformedTable, loader.finish, self.filenos)
         self.assertIn("has an owner", str(error))
@@ -288,7 +288,7 @@ class MalformedTests(SynchronousTestCase):
     """
 
     def load(self, records: Iterable[Any], process: Environment | None = None) -> Any:
-        loader = TableLoader(process or environment(), MSGPACK)
+        loader = TableLoader(process or environment())
         try:
             loader.feed(msgspec.msgpack.encode(list(records)))
             return loader.finish(())

@@ -14,7 +14,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from migrate.errors import LoadError
 from migrate.graph import records as r
 from migrate.graph.loader import TableLoader
-from migrate.graph.records import MSGPACK
 from migrate.graph.versions import upgradesOf, versionsOf
 from tests.graphs import environment, moved
 
@@ -62,7 +61,7 @@ class VersionTests(SynchronousTestCase):
         """
         @return: what arrives of rows from an older process.
         """
-        loader = TableLoader(environment(), MSGPACK)
+        loader = TableLoader(environment())
         loader.feed(msgspec.msgpack.encode(list(rows)))
         return loader.finish(())
 

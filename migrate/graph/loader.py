@@ -1,5 +1,5 @@
 """
-The loader of flat tables.
+What makes a graph again, and how that is done from a flat table.
 
 Everything that comes is checked: the peer decides what is in the records, but
 not what they do.  It must not know how chunks travel.
@@ -7,6 +7,7 @@ not what they do.  It must not know how chunks travel.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,27 +21,40 @@ from migrate.graph.environment import Environment
 from migrate.graph.kinds import MISSING, Kind, Shapes, natives
 from migrate.graph.loading import Loading
 from migrate.graph.planner import Planner
-from migrate.graph.records import Codec, Record
+from migrate.graph.records import Record
 from migrate.interfaces import ILoader
 
 
 @implementer(ILoader)
-class TableLoader:
+class GraphLoader(ABC):
     """
-    Makes one graph again.
+    The life of one loader, whatever it reads.
     """
 
-    def __init__(self, environment: Environment, codec: Codec) -> None:
-        self._codec = codec
+    def __init__(self, environment: Environment) -> None:
         self._loading = Loading(environment)
-        self._shapes = Shapes(Planner(environment), self._loading)
-        self._kinds: dict[int, Kind] = natives(self._loading)
-        self._rows: list[Record] = []
-        self._made: list[Any] = []
-        self._shape = r.FIRST
-        self._complete = False
         self._finished = False
         self._graph: list[Any] = []
+
+    @abstractmethod
+    def _take(self, chunk: bytes) -> None:
+        """
+        Take the next piece.
+        """
+
+    @abstractmethod
+    def _make(self) -> list[Any]:
+        """
+        Make and fill everything, and check that it is all.
+
+        @return: the roots; the first is that of the graph.
+        """
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """
+        Drop what was taken.
+        """
 
     def feed(self, chunk: bytes) -> None:
         """
@@ -49,10 +63,67 @@ class TableLoader:
         if self._finished or self._loading.ended:
             raise LocalProtocolError("the graph takes no more records")
         with uncollected():
-            for record in self._codec.decode(chunk):
-                self._take(record)
+            self._take(chunk)
 
-    def _take(self, record: Record) -> None:
+    def finish(self, filenos: Sequence[int]) -> Any:
+        """
+        See L{ILoader.finish}.
+        """
+        if self._finished or self._loading.ended:
+            raise LocalProtocolError("the graph was finished before")
+        self._finished = True
+        try:
+            self._loading.receive(filenos)
+            with uncollected():
+                self._graph = self._make()
+            self._forget()
+            return self._graph[0]
+        except BaseException:
+            self.discard()
+            raise
+
+    def adopt(self) -> None:
+        """
+        See L{ILoader.adopt}.
+
+        @raise LocalProtocolError: there is no graph to adopt.
+        """
+        if not self._finished:
+            raise LocalProtocolError("the graph is not finished")
+        self._loading.adopt()
+        self._graph = []
+
+    def discard(self) -> None:
+        """
+        See L{ILoader.discard}.
+        """
+        self._loading.discard()
+        self._graph = []
+        self._forget()
+
+
+class TableLoader(GraphLoader):
+    """
+    Makes one graph again of a flat table.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._shapes = Shapes(Planner(environment), self._loading)
+        self._kinds: dict[int, Kind] = natives(self._loading)
+        self._rows: list[Record] = []
+        self._made: list[Any] = []
+        self._shape = r.FIRST
+        self._complete = False
+
+    def _take(self, chunk: bytes) -> None:
+        """
+        See L{GraphLoader}.
+        """
+        for record in r.decoded(chunk):
+            self._takeOne(record)
+
+    def _takeOne(self, record: Record) -> None:
         """
         Take one record, and make a blank where that is possible.
         """
@@ -80,49 +151,20 @@ class TableLoader:
         else:
             raise MalformedTable(f"a record begins with {head!r}")
 
-    def finish(self, filenos: Sequence[int]) -> Any:
+    def _make(self) -> list[Any]:
         """
-        See L{ILoader.finish}.
+        See L{GraphLoader}.
         """
-        if self._finished or self._loading.ended:
-            raise LocalProtocolError("the graph was finished before")
-        self._finished = True
-        try:
-            return self._finish(filenos)
-        except BaseException:
-            self.discard()
-            raise
-
-    def _finish(self, filenos: Sequence[int]) -> Any:
-        """
-        Make and fill everything, and check that it is all.
-        """
-        self._loading.receive(filenos)
         if not self._complete:
             raise MalformedTable("the records end too soon")
         if not self._rows or self._rows[0][0] != r.LIST or len(self._rows[0]) < 2:
             raise MalformedTable("the records have no root")
-        with uncollected():
-            Assembly(self._rows, self._made, self._kinds, self._loading).run()
-        self._graph, self._rows, made = self._made[0], [], self._made
-        self._made = []
-        del made
-        return self._graph[0]
+        Assembly(self._rows, self._made, self._kinds, self._loading).run()
+        found: list[Any] = self._made[0]
+        return found
 
-    def adopt(self) -> None:
+    def _forget(self) -> None:
         """
-        See L{ILoader.adopt}.
-
-        @raise LocalProtocolError: there is no graph to adopt.
+        See L{GraphLoader}.
         """
-        if not self._finished:
-            raise LocalProtocolError("the graph is not finished")
-        self._loading.adopt()
-        self._graph = []
-
-    def discard(self) -> None:
-        """
-        See L{ILoader.discard}.
-        """
-        self._loading.discard()
-        self._graph, self._rows, self._made = [], [], []
+        self._rows, self._made = [], []

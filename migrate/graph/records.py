@@ -12,7 +12,7 @@ It must not know where records come from or what is made of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import attrs
@@ -211,45 +211,35 @@ def unboxed(box: Record) -> Any:
     raise MalformedTable("a list in a record is no atom")
 
 
-@attrs.frozen
-class Codec:
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encoded(records: Iterable[Record]) -> Iterator[bytes]:
     """
-    A notation of records.
-
-    @ivar encode: lists of records to bytes; raises L{UnicodeEncodeError} for
-        text that the notation does not have.
-    @ivar decode: the other way; raises L{MalformedTable} for whatever is no
-        list of non-empty records of the right types.
+    @return: the records as MessagePack, in chunks of at most L{CHUNK} bytes.
     """
+    for batch in _batches(records):
+        yield from _encodedBatch(batch)
 
-    encode: Callable[[list[Record]], bytes]
-    decode: Callable[[bytes], list[Record]]
 
-    def chunks(self, records: Iterable[Record]) -> Iterator[bytes]:
-        """
-        @return: the records in chunks of at most L{CHUNK} bytes.
-        """
-        for batch in _batches(records):
-            yield from self._encoded(batch)
-
-    def _encoded(self, records: list[Record]) -> Iterator[bytes]:
-        """
-        Halve what is too long, down to single records, which are not.
-        """
-        try:
-            chunk = self.encode(records)
-        except UnicodeEncodeError:
-            if len(records) == 1:
-                records = [_escaped(records[0])]
-                chunk = self.encode(records)
-            else:
-                chunk = b""
-        if chunk and (len(chunk) <= CHUNK or len(records) == 1):
-            yield chunk
-            return
-        middle = len(records) // 2
-        yield from self._encoded(records[:middle])
-        yield from self._encoded(records[middle:])
+def _encodedBatch(records: list[Record]) -> Iterator[bytes]:
+    """
+    Halve what is too long, down to single records, which are not.
+    """
+    try:
+        chunk = _encoder.encode(records)
+    except UnicodeEncodeError:
+        if len(records) == 1:
+            records = [_escaped(records[0])]
+            chunk = _encoder.encode(records)
+        else:
+            chunk = b""
+    if chunk and (len(chunk) <= CHUNK or len(records) == 1):
+        yield chunk
+        return
+    middle = len(records) // 2
+    yield from _encodedBatch(records[:middle])
+    yield from _encodedBatch(records[middle:])
 
 
 _Reference = Annotated[int, msgspec.Meta(ge=0)]
@@ -258,7 +248,7 @@ _Elements = Annotated[list[_Element], msgspec.Meta(min_length=1)]
 _decoder = msgspec.msgpack.Decoder(list[_Elements])
 
 
-def _decode(chunk: bytes) -> list[Record]:
+def decoded(chunk: bytes) -> list[Record]:
     """
     @return: the records of a chunk; their heads may still be anything.
     @raise MalformedTable: there are none.
@@ -267,7 +257,3 @@ def _decode(chunk: bytes) -> list[Record]:
         return _decoder.decode(chunk)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise MalformedTable(f"a chunk holds no records: {e}") from e
-
-
-#: MessagePack.
-MSGPACK = Codec(msgspec.msgpack.Encoder().encode, _decode)
