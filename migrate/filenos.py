@@ -137,19 +137,3 @@ def isAlive(fileno: int) -> bool:
     if events & select.POLLNVAL:
         raise LocalProtocolError(f"descriptor {fileno} is not open")
     return not events & (select.POLLHUP | select.POLLERR)
-
-
-def openProcess(pid: int) -> int | None:
-    """
-    Hold on to a process, so that its number cannot come to mean another one.
-
-    @param pid: a process that lives.
-    @return: a descriptor of it (pidfd_open(2)), to be closed by the caller;
-        L{None} where there is no such thing, or no such process.
-    """
-    if not hasattr(os, "pidfd_open"):
-        return None
-    try:
-        return os.pidfd_open(pid)
-    except OSError:
-        return None

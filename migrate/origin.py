@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -26,7 +26,7 @@ from migrate.errors import (
     RemoteProtocolError,
     ServiceUnavailable,
 )
-from migrate.filenos import openProcess
+from migrate.fence import Fence
 from migrate.graph.collector import uncollected
 from migrate.greeting import checkVersions, hello
 from migrate.handover import Event, Role, State
@@ -34,7 +34,7 @@ from migrate.identity import OriginIdentity, isOwn
 from migrate.interfaces import ISerializer
 from migrate.life import LifeWatch
 from migrate.transfer import Moved, Offer, Transfer
-from migrate.turn import flush, receiveSome
+from migrate.turn import flush, isReady, receiveSome
 from migrate.wire import (
     MAX_FRAME,
     Attach,
@@ -130,7 +130,7 @@ class OriginConversation(Conversation):
         self._sender: DescriptorSender | None = None
         self._lives: tuple[int, int] | None = None
         self._watch: LifeWatch | None = None
-        self._process: int | None = None
+        self._fence: Fence | None = None
 
     def limits(self) -> Mapping[State, float]:
         """
@@ -196,7 +196,7 @@ class OriginConversation(Conversation):
             raise NotTrusted("the conversation has a secondary connection already")
         self.attached = secondary
         peer = peerCredentials(secondary.transport.getHandle())
-        self._process = openProcess(peer.pid)
+        self._fence = Fence.around(peer.pid)
         self._sender = DescriptorSender(secondary.transport.getHandle())
         ours, watched = makeLiveness()
         held, theirs = makeLiveness()
@@ -373,7 +373,10 @@ class OriginConversation(Conversation):
         """
         See L{migrate.handover.Effect}.
         """
-        self.sendNow(Commit(), self._claimed().deadline)
+        # However late it is: from here on the recipient may own the service,
+        # and has all the time of a step to say so.
+        deadline = self._claimed().extend(self.deadlines.transfer)
+        self.sendNow(Commit(), deadline)
 
     def doRelease(self, _: object) -> None:
         """
@@ -447,17 +450,17 @@ class OriginConversation(Conversation):
         See L{migrate.handover.Effect}.  It cannot be resumed beside: only the
         kernel can say that it will not serve after all.
         """
-        if not self.house.fence or self._process is None:
+        if not self.house.fence or self._fence is None:
             self._log.warn("it is waited for, and the service stands still")
             return
         try:
-            signal.pidfd_send_signal(self._process, signal.SIGKILL)
-        except OSError as error:
+            ended = self._fence.fall(partial(isReady, self.transport.getHandle()))
+        except MigrationError as error:
             self._log.warn(
                 "it cannot be ended ({why}), so it is waited for", why=str(error)
             )
         else:
-            self._log.warn("it is ended")
+            self._log.warn("it is ended" if ended else "it has spoken after all")
 
     def _lifeEnded(self, said: bytes) -> None:
         self.happen(Event.GONE, PeerLost("the recipient is gone"))
@@ -471,9 +474,8 @@ class OriginConversation(Conversation):
         if self._lives is not None:
             closeAll(self._lives)
             self._lives = None
-        if self._process is not None:
-            closeAll([self._process])
-            self._process = None
+        if self._fence is not None:
+            self._fence.close()
         if self.attached is not None:
             self.attached.transport.abortConnection()
         self.transport.loseConnection()

@@ -98,6 +98,14 @@ class Transfer:
         self.deadline = self._began + limit
         self._dump = self.audit()
 
+    def extend(self, limit: float) -> float:
+        """
+        @param limit: seconds that the turn may take from now on.
+        @return: the new deadline.
+        """
+        self.deadline = time.monotonic() + limit
+        return self.deadline
+
     def pause(self) -> None:
         """
         Take the service out of the reactor's hands.

@@ -36,6 +36,15 @@ def await_(sock: Any, events: int, deadline: float) -> None:
         raise PeerTimeout("the peer did not answer in time")
 
 
+def isReady(sock: Any) -> bool:
+    """
+    @return: whether there is something to be read, or nothing ever again.
+    """
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def flush(transport: Any, deadline: float) -> None:
     """
     Write out all that a transport has buffered, in this turn of the reactor.

@@ -28,7 +28,7 @@ LAYERS = (
     "filenos",
     "rights",
     "inbox",
-    "turn descriptors",
+    "turn descriptors fence",
     "janitor",
     "transfer",
     "saslprep",
