@@ -86,11 +86,7 @@ class ControlAddress:
     @classmethod
     def _unix(cls, arguments: list[str], options: dict[str, str]) -> ControlAddress:
         path = os.path.abspath(arguments[0] if arguments else options["address"])
-        if len(os.fsencode(path)) > MAX_PATH:
-            raise ControlError(
-                f"the control path {path} is longer than the {MAX_PATH} bytes of a "
-                "UNIX address; use a shorter one"
-            )
+        reachable(path)
         return cls(
             "unix",
             path=path,
@@ -148,7 +144,7 @@ class ControlAddress:
         """
         if self.kind == "unix":
             endpoint: Any = UNIXClientEndpoint(
-                reactor, self.path, timeout=CONNECT_TIMEOUT
+                reactor, reachable(self.path), timeout=CONNECT_TIMEOUT
             )
         else:
             endpoint = TCP4ClientEndpoint(
@@ -156,6 +152,22 @@ class ControlAddress:
             )
         connected: Deferred[IProtocol] = endpoint.connect(factory)
         return connected
+
+
+def reachable(path: str) -> str:
+    """
+    @param path: an absolute path, of any length.
+    @return: a path to the same file that fits into a UNIX address; relative to
+        the working directory if the absolute one is too long.
+    @raise ControlError: there is none.
+    """
+    for candidate in (path, os.path.relpath(path)):
+        if len(os.fsencode(candidate)) <= MAX_PATH:
+            return candidate
+    raise ControlError(
+        f"the control path {path} is longer than the {MAX_PATH} bytes of a UNIX "
+        "address; use a shorter one, or start in a directory nearer to it"
+    )
 
 
 def _listenPrivately(
@@ -168,7 +180,7 @@ def _listenPrivately(
     old = os.umask(0o777 & ~address.mode)
     try:
         port: IListeningPort = reactor.listenUNIX(
-            address.path, factory, address.backlog, address.mode
+            reachable(address.path), factory, address.backlog, address.mode
         )
     finally:
         os.umask(old)
@@ -194,7 +206,7 @@ def _clear(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
-            probe.connect(path)
+            probe.connect(reachable(path))
         except ConnectionRefusedError:
             os.unlink(path)
             return

@@ -7,6 +7,7 @@ It must not know what becomes of the service, nor which ones are wanted.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from migrate.control import reachable
 from migrate.conversation import Conversation, Deadlines, errorOf
 from migrate.credentials import UserPolicy, peerCredentials
 from migrate.descriptors import DescriptorReceiver, closeAll, ensureRoom
@@ -84,6 +86,16 @@ class Wish:
     environment: Environment
     check: Callable[[Any], None]
     adopted: Callable[[Any], None]
+
+
+def _addressOf(secondary: bytes) -> bytes:
+    """
+    @param secondary: an absolute path, or an abstract address.
+    @return: the same, as it fits into a UNIX address.
+    """
+    if secondary.startswith(b"\0"):
+        return secondary
+    return os.fsencode(reachable(os.fsdecode(secondary)))
 
 
 class RecipientConversation(Conversation):
@@ -235,7 +247,7 @@ class RecipientConversation(Conversation):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.settimeout(self.deadlines.greeting)
-            sock.connect(message.secondary)
+            sock.connect(_addressOf(message.secondary))
             self.policy.check(peerCredentials(sock))
             sock.sendall(FrameWriter().frame(Attach(message.token)))
             sock.setblocking(False)

@@ -12,7 +12,7 @@ from twisted.internet import reactor
 from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from migrate.control import MAX_PATH, ControlAddress
+from migrate.control import MAX_PATH, ControlAddress, reachable
 from migrate.errors import ControlError
 
 
@@ -53,6 +53,20 @@ class ParseTests(SynchronousTestCase):
         for text in ("", "unix", "tcp", "tcp:x", "ssl:8000", "x", "unix:p:mode=9"):
             error = self.assertRaises(ControlError, ControlAddress.parse, text)
             self.assertIn("unix:PATH", str(error), text)
+
+    def test_longButNear(self) -> None:
+        """
+        Where the absolute path is too long, a short way to it from the working
+        directory is as good: the default has to work anywhere.
+        """
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        deep = os.path.join(self.mktemp(), "x" * MAX_PATH)
+        os.makedirs(deep)
+        os.chdir(deep)
+        address = ControlAddress.parse("unix:migrate.sock")
+        self.assertGreater(len(address.path), MAX_PATH)
+        self.assertEqual(reachable(address.path), "migrate.sock")
 
     def test_tooLong(self) -> None:
         """

@@ -115,6 +115,21 @@ class MovingTests(MigrationTestCase):
         self.assertEqual((yield self.answer(other)), (client.pid, 1, 3))
 
     @inlineCallbacks
+    def test_longPath(self) -> Any:
+        """
+        The defaults work in a directory whose path is longer than a UNIX
+        address, more than once.
+        """
+        self.directory = self.directory / ("x" * 120)
+        process = yield self.server("--service", LINES)
+        connection = yield self.processes.connect(self.port)
+        for _ in range(2):
+            follower = yield self.client("--service", "lines")
+            yield self.gone(process)
+            self.assertEqual((yield self.answer(connection))[0], follower.pid)
+            process = follower
+
+    @inlineCallbacks
     def test_timer(self) -> Any:
         """
         A timer that nothing refers to goes off once, in the new process, and
