@@ -197,12 +197,13 @@ class Order:
         @return: what has to be left before an object can be made and filled as
             it should be; L{None} if nothing has to.
         """
-        awaited = {
-            self._awaited[child]
+        late = [
+            other
             for child in children
-            if not self._made[child] and child in self._awaited
-        }
-        late = [other for other in awaited if self._seen[other] == _ENTERED]
+            if not self._made[child] and not self._isBlank(child)
+            for other in (self._awaited.get(child, child),)
+            if self._seen[other] == _ENTERED
+        ]
         last = self._last(self._wholes(number, children))
         return min(
             late if last is None else [*late, last],
@@ -347,6 +348,9 @@ class Order:
         Make an object of which all that it needs is made.
         """
         head = self._rows[number][0]
+        if not self._children(number):
+            self._filled[number] = 1
+            return
         if head in _BLANK:
             self.blanks.append(number)
             return
