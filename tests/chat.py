@@ -32,7 +32,7 @@ from twisted.python.reflect import namedAny
 HOST = "127.0.0.1"
 
 #: Between two ticks of one person, in seconds.
-INTERVAL = 2.0
+INTERVAL = 1.0
 
 #: Connections that may wait to be accepted.
 BACKLOG = 1024

@@ -63,6 +63,7 @@ class Member(Protocol):
     @ivar said: how many lines were said, the last perhaps in part.
     @ivar heard: how many lines have come from each who is in the room.
     @ivar ticks: how many ticks have come.
+    @ivar ticksBefore: how many had come when the crowd was last roused.
     @ivar pids: the processes that have answered, in the order of their coming.
     @ivar sums: how many sums have come, and agree.
     """
@@ -74,7 +75,7 @@ class Member(Protocol):
         self.nick = b"n%d" % number
         self.room = b"r%d" % (number // ROOM)
         self.ticker = TICKERS[number % len(TICKERS)]
-        self.said = self.ticks = self.sums = self.asked = 0
+        self.said = self.ticks = self.ticksBefore = self.sums = self.asked = 0
         self.heard: dict[bytes, int] = {}
         self.pids: list[int] = []
         self.card = b""
@@ -466,6 +467,8 @@ class Crowd:
         """
         Have some read and talk again.
         """
+        for member in self.members:
+            member.ticksBefore = member.ticks
         for member in members:
             member.release()
             member.wake()
@@ -487,12 +490,23 @@ class Crowd:
         """
         return bool(self.faults)
 
+    def unserved(self, pid: int) -> list[bytes]:
+        """
+        @return: who reads, and was not served by C{pid} last, or has not ticked
+            since L{rouse}.
+        """
+        return [
+            member.nick
+            for member in self.members
+            if not member.asleep
+            and (member.pids[-1] != pid or member.ticks == member.ticksBefore)
+        ]
+
     def served(self, pid: int) -> bool:
         """
-        @return: whether everybody who reads was served by C{pid} last.
+        @return: whether nobody is L{unserved}.
         """
-        awake = (member for member in self.members if not member.asleep)
-        return self.failed or all(member.pids[-1] == pid for member in awake)
+        return self.failed or not self.unserved(pid)
 
     def summed(self) -> bool:
         """
