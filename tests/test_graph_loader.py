@@ -28,7 +28,14 @@ from migrate.graph import records as r
 from migrate.graph.loader import TableLoader
 from migrate.graph.loading import Loading
 from migrate.graph.records import Record
-from migrate.interfaces import IAdapter, ICapture, ILoader, ILoading, IPolicy
+from migrate.interfaces import (
+    IAdapter,
+    ICapture,
+    ILoader,
+    ILoading,
+    IPolicy,
+    ISerializer,
+)
 from migrate.model import Description, Descriptor, Named
 from tests.graphs import Key, Slotted, Thing, environment, moved, registry
 
@@ -103,10 +110,14 @@ def isOpen(fileno: int) -> bool:
     return True
 
 
-class DescriptorTests(SynchronousTestCase):
+class Ownership(SynchronousTestCase):
     """
-    Who owns and who closes descriptors.
+    Who owns and who closes descriptors, whatever is loaded.
     """
+
+    serializer: ISerializer
+    #: In which order three objects in a list are settled after the fill.
+    settled: tuple[int, ...]
 
     def setUp(self) -> None:
         self.adapter = PipeAdapter()
@@ -122,8 +133,8 @@ class DescriptorTests(SynchronousTestCase):
 
     def loader(self, root: Any = None) -> ILoader:
         root = root or [Pipe(0), Pipe(1), Pipe(2)]
-        dump = TableSerializer().dump(root, "r", self.environment)
-        loader = TableSerializer().loader(self.environment)
+        dump = self.serializer.dump(root, "r", self.environment)
+        loader = self.serializer.loader(self.environment)
         for chunk in dump.chunks:
             loader.feed(chunk)
         return loader
@@ -141,7 +152,7 @@ class DescriptorTests(SynchronousTestCase):
         self.assertEqual([pipe.fileno for pipe in root], self.filenos)
         self.assertFalse(any(map(os.get_inheritable, self.filenos)))
         expected = [("fill", 0), ("fill", 1), ("fill", 2)]
-        expected += [("after", 2), ("after", 1), ("after", 0)]
+        expected += [("after", at) for at in self.settled]
         self.assertEqual(self.adapter.log, expected)
         loader.adopt()
         expected += [("adopt", 0), ("adopt", 1), ("adopt", 2)]
@@ -206,9 +217,18 @@ class DescriptorTests(SynchronousTestCase):
         """
         A table that is found wrong at the end owns its descriptors too.
         """
-        loader = TableSerializer().loader(self.environment)
+        loader = self.serializer.loader(self.environment)
         self.assertRaises(MalformedTable, loader.finish, self.filenos)
         self.assertEqual(self.states(), [False, False, False])
+
+
+class DescriptorTests(Ownership):
+    """
+    The same, of tables.
+    """
+
+    serializer = TableSerializer()
+    settled = (2, 1, 0)
 
     def test_ownedTwice(self) -> None:
         shape = [r.SHAPE, "pipe", 1, 1, None, __name__, "Pipe", []]
@@ -244,28 +264,44 @@ class DescriptorTests(SynchronousTestCase):
         self.assertEqual(log, [1])
 
 
-class EnvironmentTests(SynchronousTestCase):
+class PickleDescriptorTests(Ownership):
     """
-    Names and resources of the recipient.
+    The same, of pickles.
     """
+
+    serializer = PickleSerializer()
+    settled = (0, 1, 2)
+
+
+class Environments(SynchronousTestCase):
+    """
+    Names and resources of the recipient, whatever is loaded.
+    """
+
+    serializer: ISerializer
+
+    def move(self, root: Any, *environments: Environment) -> Any:
+        return moved(root, *environments, serializer=self.serializer)
 
     def test_missingExternal(self) -> None:
         db = Thing()
         origin = environment(externals={"db": db})
-        error = self.assertRaises(CannotResolve, moved, [db], origin, environment())
+        error = self.assertRaises(CannotResolve, self.move, [db], origin, environment())
         self.assertEqual(str(error), "this process provides no 'db'")
 
     def test_policy(self) -> None:
         process = environment(policy=Paranoid("tests.graphs"))
-        self.assertIsInstance(moved([Thing()], environment(), process)[0], Thing)
+        self.assertIsInstance(self.move([Thing()], environment(), process)[0], Thing)
         for root in ([FilePath], [Key(os.getpid)]):
-            self.assertRaises(Forbidden, moved, root, environment(), process)
+            self.assertRaises(Forbidden, self.move, root, environment(), process)
 
     def test_missingAdapter(self) -> None:
         found = registry()
         found.register(Pipe, PipeAdapter())
         origin = environment(registry=found)
-        error = self.assertRaises(LoadError, moved, [Pipe(3)], origin, environment())
+        error = self.assertRaises(
+            LoadError, self.move, [Pipe(3)], origin, environment()
+        )
         self.assertIn("'pipe'", str(error))
 
     def test_resolvedOnce(self) -> None:
@@ -280,6 +316,26 @@ class EnvironmentTests(SynchronousTestCase):
         for _ in range(2):
             self.assertIs(loading.resolve(Named("tests.graphs", "Thing")), Thing)
         self.assertEqual(asked, [("tests.graphs", "Thing")])
+
+
+class EnvironmentTests(Environments):
+    """
+    The same, of tables.
+    """
+
+    serializer = TableSerializer()
+
+
+class PickleEnvironmentTests(Environments):
+    """
+    The same, of pickles.
+    """
+
+    serializer = PickleSerializer()
+
+
+# There is no serializer for these to be run with.
+del Ownership, Environments
 
 
 class MalformedTests(SynchronousTestCase):
@@ -473,7 +529,8 @@ class MalformedTests(SynchronousTestCase):
         """
         A table that lacks any of its chunks, or the end of one, is refused.
         """
-        graph = [Thing("x" * 50) for _ in range(3000)] + [Slotted({Key(1): 2})]
+        graph: list[Any] = [Slotted({Key(1): 2})]
+        graph += [Thing(f"{i:1000}") for i in range(3000)]
         for serializer in (TableSerializer(), PickleSerializer()):
             chunks = list(serializer.dump(graph, "r", environment()).chunks)
             self.assertTrue(len(chunks) > 1)
@@ -484,7 +541,7 @@ class MalformedTests(SynchronousTestCase):
                 cut = [*chunks[:-1], chunks[-1][:-end]]
                 self.assertRaises(MalformedTable, self.feed, serializer, cut)
 
-    def feed(self, serializer: TableSerializer, chunks: list[bytes]) -> None:
+    def feed(self, serializer: ISerializer, chunks: list[bytes]) -> None:
         loader = serializer.loader(environment())
         for chunk in chunks:
             loader.feed(chunk)

@@ -55,9 +55,10 @@ from zope.interface import (
 
 from migrate.adapters import defaultRegistry
 from migrate.errors import MigrationError
-from migrate.graph import Environment, TableSerializer
+from migrate.graph import Environment, PickleSerializer, TableSerializer
 
 TABLE_SERIALIZER = TableSerializer()
+SERIALIZERS = (TABLE_SERIALIZER, PickleSerializer())
 
 #: An object that nothing else is, told by its identity.
 SENTINEL = object()
@@ -1590,12 +1591,15 @@ def judged(row: Row, chunks: list[bytes], serializer: Any = TABLE_SERIALIZER) ->
 
 def dumpAll(path: str) -> None:
     """
-    Write down what moves.
+    Write down what moves, with each serializer.
     """
     rows = {
-        row.name: [chunk.hex() for chunk in written(row)]
-        for row in ROWS
-        if row.refusal is None and not row.local
+        serializer.name: {
+            row.name: [chunk.hex() for chunk in written(row, serializer)]
+            for row in ROWS
+            if row.refusal is None and not row.local
+        }
+        for serializer in SERIALIZERS
     }
     pathlib.Path(path).write_text(json.dumps(rows))
 
@@ -1607,13 +1611,13 @@ def loadAll(path: str) -> None:
     rows = json.loads(pathlib.Path(path).read_text())
     known = {row.name: row for row in ROWS}
     count = 0
-    for name, chunks in rows.items():
-        if name not in known:
-            continue
-        count += 1
-        wrong = judged(known[name], [bytes.fromhex(chunk) for chunk in chunks])
-        if wrong:
-            print(f"{name}: {wrong}")
+    for serializer in SERIALIZERS:
+        for name in known.keys() & rows[serializer.name].keys():
+            count += 1
+            chunks = [bytes.fromhex(chunk) for chunk in rows[serializer.name][name]]
+            wrong = judged(known[name], chunks, serializer)
+            if wrong:
+                print(f"{name}, by the {serializer.name}: {wrong}")
     print(f"{count} rows")
 
 

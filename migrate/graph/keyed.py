@@ -71,8 +71,10 @@ class Keyed:
 
         @raise Exception: whatever comes of hashing a key.
         """
-        if self.content is None:
+        if self.content is None and len(self.container) == self.size:
             raise LoadError("a frozenset holds what is hashed by what refers to it")
+        if self.content is None:
+            return
         if self._settled:
             # Not a copy: that would keep the hashes.
             held = self.container

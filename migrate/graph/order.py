@@ -92,6 +92,7 @@ class Order:
         self._made, self._filled = bytearray(count), bytearray(count)
         self._seen = bytearray(count)
         self._depth: dict[int, int] = {}
+        self._path: dict[int, list[int]] = {}
         self._blocked: dict[int, int] = {}
         self._awaited: dict[int, int] = {}
         self._waiting: dict[int, list[int]] = {}
@@ -106,8 +107,7 @@ class Order:
         """
         row = self._rows[number]
         found = references(row)
-        # The head is a number as well.
-        del found[0]
+        del found[0]  # The head is a number as well.
         if row[0] >= r.FIRST:
             cls = self._classes[row[0] - r.FIRST]
             if cls is not None:
@@ -133,6 +133,7 @@ class Order:
                 continue
             seen[number] = _ENTERED
             self._depth[number] = len(self._depth)
+            self._path[number] = children
             stack.append(~number)
             stack.extend(child for child in reversed(children) if not seen[child])
 
@@ -141,7 +142,7 @@ class Order:
         Write an object, and what waits for it.
         """
         self._seen[number] = _LEFT
-        children = self._children(number)
+        children = self._path.pop(number)
         last = self._last(children)
         if last is not None:
             self._blocked[number] = last
@@ -314,14 +315,17 @@ class Order:
 
     def _isBlank(self, number: int) -> bool:
         """
-        @return: whether an object can be made without any other.
+        @return: whether an object can be made as it should be, without any other.
         """
         head = self._rows[number][0]
         if head in _BLANK:
             return True
-        return head >= r.FIRST and all(
-            map(self._made.__getitem__, needs(self._walk, number))
-        )
+        if head < r.FIRST:
+            return False
+        needed = needs(self._walk, number)
+        if self._complete[head - r.FIRST] and self._last(needed) is not None:
+            return False
+        return all(map(self._made.__getitem__, needed))
 
     def _make(self, number: int) -> None:
         """
