@@ -15,7 +15,9 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from migrate.control import reachable
 from migrate.conversation import Conversation, Deadlines, errorOf
@@ -126,6 +128,7 @@ class RecipientConversation(Conversation):
         self._wish: Wish | None = None
         self._names: list[tuple[str, str]] = []
         self._receiver: DescriptorReceiver | None = None
+        self._secondaryOver = False
         self._lives: list[int] = []
         self._watch: LifeWatch | None = None
         self._loader: ILoader | None = None
@@ -270,7 +273,24 @@ class RecipientConversation(Conversation):
             self.happen(Event.DENY, error)
 
     def _secondaryClosed(self) -> None:
-        self._secondaryBroke(PeerLost("the secondary connection has ended"))
+        """
+        No descriptor will come any more; those that have come may be all.
+        """
+        self._secondaryOver = True
+        self._checkComplete()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        See L{Conversation.connectionLost}.  What was sent before the end may
+        still be on its way from the other socket.
+        """
+        receiver, before = self._receiver, -1
+        while self._end is not None and receiver is not None:
+            if self._secondaryOver or len(receiver.inbox) == before:
+                break
+            before = len(receiver.inbox)
+            receiver.doRead()
+        super().connectionLost(reason)
 
     def doBegin(self, _: Attached) -> None:
         """
@@ -378,6 +398,9 @@ class RecipientConversation(Conversation):
         if len(receiver.inbox) >= end.descriptors:
             self._end = None
             self.happen(Event.COMPLETE)
+        elif self._secondaryOver:
+            self._end = None
+            self.happen(Event.DENY, PeerLost("the secondary connection has ended"))
 
     def doLoad(self, _: object) -> None:
         """
@@ -429,7 +452,7 @@ class RecipientConversation(Conversation):
         See L{migrate.handover.Effect}.
         """
         loader, self._loader = self._loader, None
-        self._root = None
+        self._root = self._end = None
         if self._receiver is not None:
             closeAll(self._receiver.take())
         if loader is not None:
