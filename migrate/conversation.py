@@ -7,15 +7,18 @@ It must not know what any effect means.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
+from twisted.internet.interfaces import IFileDescriptorReceiver
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from migrate.errors import (
     MigrationError,
@@ -93,12 +96,15 @@ class Deadlines:
     transfer: float = 10.0
 
 
+@implementer(IFileDescriptorReceiver)
 class Conversation(Protocol):
     """
     One end of a primary stream.
 
     @ivar machine: says what to do.
     @ivar reactor: keeps the deadlines.
+    @ivar unasked: how many descriptors came on the primary stream, where none
+        is due; they were closed at once.
     """
 
     _log = Logger()
@@ -113,7 +119,9 @@ class Conversation(Protocol):
         self.reader = FrameReader()
         self.writer = FrameWriter()
         self.event = Event.LOST
+        self.unasked = 0
         self._events: deque[tuple[Event, object]] = deque()
+        self._consequences: deque[tuple[Event, object]] = deque()
         self._busy = False
         self._deadline: Any = None
 
@@ -147,6 +155,18 @@ class Conversation(Protocol):
                 self._events.append((event, message))
         self._run()
 
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        """
+        See L{IFileDescriptorReceiver}.  Descriptors come by the secondary
+        transport only.
+        """
+        os.close(descriptor)
+        self.unasked += 1
+        self.happen(
+            Event.DENY,
+            RemoteProtocolError("a descriptor came where only messages may"),
+        )
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The primary stream has ended.
@@ -155,9 +175,13 @@ class Conversation(Protocol):
 
     def happen(self, event: Event, detail: object = None) -> None:
         """
-        Let an event happen, once those before it are done with.
+        Let an event happen, once those before it are done with.  What comes of
+        an effect is one of them: it is ahead of messages that have come since.
+        But a stream has ended only once all that was said on it was heard.
         """
-        self._events.append((event, detail))
+        ahead = self._busy and event is not Event.LOST
+        queue = self._consequences if ahead else self._events
+        queue.append((event, detail))
         self._run()
 
     # What is done about it.
@@ -175,10 +199,14 @@ class Conversation(Protocol):
             return
         self._busy = True
         try:
-            while self._events or self.wait():
-                self._step(*self._events.popleft())
+            happened = False
+            while self._consequences or self._events or self.wait():
+                happened = True
+                self._step(*(self._consequences or self._events).popleft())
         finally:
             self._busy = False
+        # A byte now and then is no progress.
+        if happened:
             self._arm()
 
     def _step(self, event: Event, detail: object) -> None:
@@ -189,14 +217,14 @@ class Conversation(Protocol):
         try:
             effects = self.machine.handle(event)
         except RemoteProtocolError as error:
-            self._events.appendleft((Event.DENY, error))
+            self._consequences.appendleft((Event.DENY, error))
             return
         self.event = event
         try:
             for effect in effects:
                 self.perform(effect, detail)
         except MigrationError as error:
-            self._events.appendleft((eventOf(error), error))
+            self._consequences.appendleft((eventOf(error), error))
 
     def perform(self, effect: Effect, detail: object) -> None:
         """

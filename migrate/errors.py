@@ -18,6 +18,7 @@ The tree::
     +-- PeerLost                 the conversation ended early
     +-- PeerTimeout              the peer did not answer by its deadline
     +-- NotTrusted               the peer is not who it should be
+    +-- TooManyPeers             this process talks to as many as it may
     +-- DescriptorLimit          this process may not open that many
     +-- ServiceUnavailable       no service that can be claimed
     |   +-- UnknownService
@@ -166,6 +167,12 @@ class PeerTimeout(MigrationError):
 class NotTrusted(MigrationError):
     """
     The peer is not one that this process was told to trust.
+    """
+
+
+class TooManyPeers(MigrationError):
+    """
+    This process is in conversation with as many peers as it may be.
     """
 
 

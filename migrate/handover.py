@@ -340,6 +340,7 @@ ORIGIN: Table = {
     },
     _S.IN_DOUBT: {
         _V.GONE: Step(_S.CLOSED, (_E.RESUME, _E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+        _V.DENY: Step(_S.IN_DOUBT),
         _V.TIMEOUT: Step(_S.IN_DOUBT),
         _V.LOST: Step(_S.IN_DOUBT),
     },
@@ -432,6 +433,7 @@ RECIPIENT: Table = {
     _S.IN_DOUBT: {
         _V.GONE: Step(_S.CLOSED, (_E.ADOPT, _E.CLOSE)),
         _V.RESUMED: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
+        _V.DENY: Step(_S.IN_DOUBT),
         _V.TIMEOUT: Step(_S.IN_DOUBT),
         _V.LOST: Step(_S.IN_DOUBT),
     },

@@ -14,7 +14,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from twisted.cred.checkers import ICredentialsChecker
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from migrate.conversation import Conversation, Deadlines, errorOf, eventOf
 from migrate.credentials import UserPolicy, peerCredentials
@@ -33,8 +35,9 @@ from migrate.handover import Event, Role, State
 from migrate.identity import OriginIdentity, isOwn
 from migrate.interfaces import ISerializer
 from migrate.life import LifeWatch
+from migrate.limits import LINGER, UNREAD
 from migrate.transfer import Moved, Offer, Transfer
-from migrate.turn import flush, isReady, receiveSome
+from migrate.turn import flush, isReady, receiveSome, unread
 from migrate.wire import (
     MAX_FRAME,
     Attach,
@@ -74,6 +77,7 @@ class IHouse(Protocol):
     checkers: tuple[ICredentialsChecker, ...]
     serializers: Mapping[str, ISerializer]
     secondary: bytes
+    unasked: int
 
     def states(self) -> Mapping[str, str]:
         """
@@ -83,6 +87,16 @@ class IHouse(Protocol):
     def reserve(self, name: str) -> Offer:
         """
         Claim a service.
+        """
+
+    def welcome(self, conversation: OriginConversation) -> None:
+        """
+        The peer of a conversation is trusted.
+        """
+
+    def complain(self, error: MigrationError) -> None:
+        """
+        A peer did something wrong, or got nothing.
         """
 
     def expect(self, token: bytes, conversation: OriginConversation) -> None:
@@ -131,6 +145,8 @@ class OriginConversation(Conversation):
         self._lives: tuple[int, int] | None = None
         self._watch: LifeWatch | None = None
         self._fence: Fence | None = None
+        self._linger: Any = None
+        self._over = False
 
     def limits(self) -> Mapping[State, float]:
         """
@@ -150,6 +166,50 @@ class OriginConversation(Conversation):
         """
         self._arm()
 
+    def dataReceived(self, data: bytes) -> None:
+        """
+        See L{Conversation.dataReceived}.  Who asks on and on without reading
+        the answers is not answered.
+        """
+        trusted = self.machine.state is State.TRUSTED
+        if trusted and unread(self.transport) > UNREAD:
+            error = RemoteProtocolError("the peer asks, and does not read the answers")
+            self.happen(Event.DENY, error)
+        else:
+            super().dataReceived(data)
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        """
+        See L{Conversation.fileDescriptorReceived}.
+        """
+        self.house.unasked += 1
+        super().fileDescriptorReceived(descriptor)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        See L{Conversation.connectionLost}.
+        """
+        self._over = True
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        if self.machine.state is not State.CLOSED and self.reader.partial:
+            self.house.complain(RemoteProtocolError("a stream ended amid a frame"))
+        super().connectionLost(reason)
+
+    def _hangUp(self) -> None:
+        """
+        End the connection once the peer has read everything, or has had the
+        time to.
+        """
+        self.transport.loseConnection()
+        if not self._over and self._linger is None:
+            self._linger = self.reactor.callLater(LINGER, self._giveUp)
+
+    def _giveUp(self) -> None:
+        self._linger = None
+        self.transport.abortConnection()
+
     def _run(self) -> None:
         """
         See L{Conversation._run}.  The collector would go through the whole
@@ -166,24 +226,26 @@ class OriginConversation(Conversation):
         """
         first = messages[0] if messages else None
         if isinstance(first, Attach) and self.machine.state is State.GREETING:
-            self._becomeSecondary(first)
+            self._becomeSecondary(first, alone=len(messages) == 1)
         else:
             super().receive(messages)
 
-    def _becomeSecondary(self, message: Attach) -> None:
+    def _becomeSecondary(self, message: Attach, alone: bool) -> None:
         """
         From here on the socket is used directly, and only by the conversation
         that it belongs to.
         """
-        self.isSecondary = True
-        self.transport.stopReading()
-        self._arm()
         try:
+            if not alone or self.reader.partial:
+                raise RemoteProtocolError("something came right behind Attach")
             self.house.policy.check(peerCredentials(self.transport.getHandle()))
             self.house.attach(message.token, self)
         except MigrationError as error:
-            self._log.warn("a secondary connection is refused: {why}", why=str(error))
-            self.transport.abortConnection()
+            self.happen(Event.DENY, error)
+        else:
+            self.isSecondary = True
+            self.transport.stopReading()
+            self._arm()
 
     def attach(self, secondary: OriginConversation) -> None:
         """
@@ -263,6 +325,7 @@ class OriginConversation(Conversation):
         """
         See L{migrate.handover.Effect}.
         """
+        self.house.welcome(self)
         self.reader.limit = MAX_FRAME
         token = secrets.token_bytes(32)
         self.house.expect(token, self)
@@ -426,9 +489,7 @@ class OriginConversation(Conversation):
         """
         See L{migrate.handover.Effect}.
         """
-        self._log.warn(
-            "a recipient got nothing: {why}", why=str(errorOf(self.event, detail))
-        )
+        self.house.complain(errorOf(self.event, detail))
 
     def doSayResumed(self, _: object) -> None:
         """
@@ -478,5 +539,5 @@ class OriginConversation(Conversation):
             self._fence.close()
         if self.attached is not None:
             self.attached.transport.abortConnection()
-        self.transport.loseConnection()
+        self._hangUp()
         self.house.ended(self)

@@ -26,9 +26,17 @@ from migrate.adapters import defaultRegistry
 from migrate.control import DEFAULT, ControlAddress
 from migrate.conversation import Deadlines
 from migrate.credentials import UserPolicy
-from migrate.errors import NotTrusted, ServiceInTransit, ServiceUnavailable
+from migrate.errors import (
+    MigrationError,
+    NotTrusted,
+    ServiceInTransit,
+    ServiceUnavailable,
+    TooManyPeers,
+)
 from migrate.graph import Environment, PickleSerializer, Registry, TableSerializer
+from migrate.handover import Event
 from migrate.interfaces import ISerializer
+from migrate.limits import Complaints, Limits
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
 from migrate.transfer import Moved, Offer
@@ -56,7 +64,7 @@ class ControlFactory(ServerFactory):
         """
         conversation = self.server.originConversation(self.server)
         conversation.factory = self
-        self.server.conversations.add(conversation)
+        self.server.met(conversation)
         return conversation
 
 
@@ -97,6 +105,8 @@ class MigrationServer(MultiService):
 
     @cvar originConversation: what speaks with one recipient.
     @ivar publication: what is published.
+    @ivar unasked: how many descriptors came where only messages may; they were
+        closed at once.
     @ivar whenEmpty: called once everything published is gone, and the control
         listener too.  Unless told otherwise it stops the reactor, if nothing
         else is served in this application.
@@ -116,6 +126,7 @@ class MigrationServer(MultiService):
         checkers: Sequence[ICredentialsChecker] = (),
         deadlines: Deadlines | None = None,
         fence: bool = True,
+        limits: Limits | None = None,
         whenEmpty: Callable[[], None] | None = None,
     ) -> None:
         """
@@ -124,6 +135,7 @@ class MigrationServer(MultiService):
         @param fence: whether a recipient that hangs after the commit point may
             be killed, so that its services can go on here; otherwise they wait
             for it.
+        @param limits: how many peers there may be at a time.
         @param policy: whose processes may take services over by the kernel's
             word; this user's own and root's by default.
         @param checkers: who may over TCP, as C{strcred} makes them.
@@ -139,12 +151,17 @@ class MigrationServer(MultiService):
         self.checkers = tuple(checkers)
         self.deadlines = Deadlines() if deadlines is None else deadlines
         self.fence = fence
+        self.limits = Limits() if limits is None else limits
         self.whenEmpty = self._stopIfAlone if whenEmpty is None else whenEmpty
         self.publication = Publication()
         self.serializers: Mapping[str, ISerializer] = {
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
         self.conversations: set[OriginConversation] = set()
+        self.unasked = 0
+        self._strangers: dict[OriginConversation, None] = {}
+        self._guests: set[OriginConversation] = set()
+        self._complaints = Complaints(reactor, self._complain)
         self.controlFactory = ControlFactory(self)
         self.port: IListeningPort | None = None
         self.secondary = b""
@@ -152,6 +169,7 @@ class MigrationServer(MultiService):
         self._directory: str | None = None
         self._expected: dict[bytes, OriginConversation] = {}
         self._controlInTransit = False
+        self._controlDeparted = False
 
     # For applications.
 
@@ -224,6 +242,7 @@ class MigrationServer(MultiService):
         self._stopSecondary()
         for conversation in list(self.conversations):
             conversation.transport.loseConnection()
+        self._complaints.close()
         return super().stopService()  # type: ignore[no-untyped-call]
 
     def _stopSecondary(self) -> None:
@@ -306,6 +325,48 @@ class MigrationServer(MultiService):
 
     def _departControl(self) -> None:
         self.port = None
+        self._controlDeparted = True
+
+    # Who is there?
+
+    def met(self, conversation: OriginConversation) -> None:
+        """
+        Somebody has connected.
+        """
+        self.conversations.add(conversation)
+        self._strangers[conversation] = None
+        if len(self._strangers) > self.limits.strangers:
+            oldest = next(iter(self._strangers))
+            oldest.happen(
+                Event.DENY,
+                TooManyPeers(
+                    f"over {self.limits.strangers} peers have not said who they "
+                    "are; try again"
+                ),
+            )
+
+    def welcome(self, conversation: OriginConversation) -> None:
+        """
+        Somebody is trusted.
+
+        @raise TooManyPeers: so are others already.
+        """
+        if len(self._guests) >= self.limits.guests:
+            raise TooManyPeers(
+                f"this process is in conversation with {len(self._guests)} "
+                "recipients, which is as many as it may be; end some of them"
+            )
+        self._strangers.pop(conversation, None)
+        self._guests.add(conversation)
+
+    def complain(self, error: MigrationError) -> None:
+        """
+        A peer did something wrong, or got nothing.
+        """
+        self._complaints.say(error)
+
+    def _complain(self, why: str) -> None:
+        self._log.warn("a recipient got nothing: {why}", why=why)
 
     def expect(self, token: bytes, conversation: OriginConversation) -> None:
         """
@@ -323,6 +384,7 @@ class MigrationServer(MultiService):
         if conversation is None:
             raise NotTrusted("its token was given to nobody")
         conversation.attach(protocol)
+        self._strangers.pop(protocol, None)
 
     def moved(self, report: Moved) -> None:
         """
@@ -343,6 +405,8 @@ class MigrationServer(MultiService):
         A conversation is over.
         """
         self.conversations.discard(conversation)
+        self._strangers.pop(conversation, None)
+        self._guests.discard(conversation)
         for token, expected in list(self._expected.items()):
             if expected is conversation:
                 del self._expected[token]
@@ -356,7 +420,8 @@ class MigrationServer(MultiService):
         states = self.publication.states()
         if not states or self.publication.names():
             return
-        if any(not each.isSecondary for each in self.conversations):
+        waited = any(not each.isSecondary for each in self.conversations)
+        if waited and not self._controlDeparted:
             return
         whenEmpty, self.whenEmpty = self.whenEmpty, _nothing
         whenEmpty()

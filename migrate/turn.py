@@ -59,6 +59,15 @@ def flush(transport: Any, deadline: float) -> None:
             raise PeerLost("the peer ended the conversation")
 
 
+def unread(transport: Any) -> int:
+    """
+    @return: how many bytes a transport has buffered that the kernel has not
+        taken, since the peer does not read.
+    """
+    waiting = len(transport.dataBuffer) - transport.offset
+    return int(waiting + transport._tempDataLen)
+
+
 def receiveSome(sock: Any, deadline: float) -> bytes:
     """
     Wait for bytes, in this turn of the reactor.

@@ -19,7 +19,7 @@ import migrate
 LAYERS = (
     "errors",
     "life",
-    "model",
+    "model limits",
     "interfaces",
     "messages",
     "wire handover",
