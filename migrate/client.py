@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
@@ -27,8 +28,10 @@ from migrate.errors import (
     ServiceUnavailable,
     UnknownService,
 )
+from migrate.graph import Environment
 from migrate.handover import State
 from migrate.identity import Login
+from migrate.policies import Policies
 from migrate.publication import Availability
 from migrate.recipient import RecipientConversation, Wish
 from migrate.server import CONTROL, MigrationServer, attach
@@ -89,6 +92,7 @@ class MigrationClient(MigrationServer):
         *,
         serializer: str = "table",
         login: Login | None = None,
+        policies: Policies | None = None,
         **options: Any,
     ) -> None:
         """
@@ -97,6 +101,8 @@ class MigrationClient(MigrationServer):
         @param serializer: C{"table"}, or C{"pickle"} between processes of one
             user.
         @param login: for an origin that listens on TCP.
+        @param policies: what graphs may name; anything, if the origin is a process
+            of this user or of root, by default.
         @param options: see L{MigrationServer}.
         """
         super().__init__(control, **options)
@@ -107,6 +113,7 @@ class MigrationClient(MigrationServer):
         self.wanted = None if services is None else list(services)
         self.serializer = serializer
         self.login = login
+        self.policies = Policies() if policies is None else policies
         self.done: Deferred[MigrationClient] = Deferred()
         self.taken: list[str] = []
         self.problem: MigrationError | None = None
@@ -174,7 +181,7 @@ class MigrationClient(MigrationServer):
             ) from error
         await ready
         for name in self._choose(await conversation.services()):
-            await conversation.claim(self._wish(name))
+            await conversation.claim(self._wish(name, conversation))
             if conversation.machine.state is State.CLOSED:
                 return
 
@@ -207,11 +214,20 @@ class MigrationClient(MigrationServer):
                 )
         return self.wanted
 
-    def _wish(self, name: str) -> Wish:
+    def _arrival(
+        self, conversation: RecipientConversation, **externals: object
+    ) -> Environment:
+        """
+        @return: what a loading needs to know, of what this origin sends.
+        """
+        policy = self.policies.forOrigin(conversation.originIsOwn)
+        return attrs.evolve(self.environment(**externals), policy=policy)
+
+    def _wish(self, name: str, conversation: RecipientConversation) -> Wish:
         return Wish(
             service=name,
             serializer=self.serializers[self.serializer],
-            environment=self.environment(parent=self),
+            environment=self._arrival(conversation, parent=self),
             check=self._check,
             adopted=lambda root: self._adopt(name, root),
         )
@@ -237,7 +253,7 @@ class MigrationClient(MigrationServer):
         """
         try:
             if conversation.machine.state is not State.CLOSED:
-                await conversation.claim(self._wishForControl())
+                await conversation.claim(self._wishForControl(conversation))
         except PeerRefused:
             self.control = self.control.beside(str(os.getpid()))
         except MigrationError as error:
@@ -273,11 +289,11 @@ class MigrationClient(MigrationServer):
                 self.inherited = orphaned
                 return
 
-    def _wishForControl(self) -> Wish:
+    def _wishForControl(self, conversation: RecipientConversation) -> Wish:
         return Wish(
             service=CONTROL,
             serializer=self.serializers["table"],
-            environment=self.environment(factory=self.controlFactory),
+            environment=self._arrival(conversation, factory=self.controlFactory),
             check=self._checkControl,
             adopted=self._inherit,
         )

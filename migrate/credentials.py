@@ -137,11 +137,17 @@ class UserPolicy:
         """
         return cls(_ownAndRoot() | {_uid(name) for name in names})
 
+    def trusts(self, credentials: PeerCredentials) -> bool:
+        """
+        @return: whether it is such a user's process.
+        """
+        return credentials.uid in self.allowed
+
     def check(self, credentials: PeerCredentials) -> None:
         """
         @raise NotTrusted: it is another user's process.
         """
-        if credentials.uid in self.allowed:
+        if self.trusts(credentials):
             return
         trusted = ", ".join(map(_describe, sorted(self.allowed)))
         raise NotTrusted(

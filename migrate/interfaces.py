@@ -75,6 +75,13 @@ class ILoading(Interface):
         @raise migrate.errors.Forbidden: the policy keeps it out.
         """
 
+    def permit(function: Any) -> None:
+        """
+        To be asked before something is called that the graph brought.
+
+        @raise migrate.errors.Forbidden: the policy keeps it out.
+        """
+
     def afterFill(action: Callable[[], None]) -> None:
         """
         Call C{action} once every object is filled, before anything is owned.
@@ -168,7 +175,9 @@ class IPolicy(Interface):
     def permits(module: str, qualname: str) -> bool:
         """
         @return: whether that may be imported and built.  Asked before the
-            import.
+            import; of what was found under another name, and of what is
+            called to make an object, by the name that it has where it is
+            defined; and of an adapter as of a name of C{migrate.adapters}.
         """
 
 

@@ -28,6 +28,7 @@ from migrate.errors import (
     Forbidden,
     MalformedTable,
     MigrationError,
+    NotTrusted,
     PeerLost,
     RemoteProtocolError,
 )
@@ -35,9 +36,10 @@ from migrate.graph import Environment
 from migrate.graph.names import resolve
 from migrate.greeting import checkVersions, hello
 from migrate.handover import Event, Role, State
-from migrate.identity import Login, RecipientIdentity
+from migrate.identity import Login, RecipientIdentity, isLocal, isOwn
 from migrate.interfaces import ILoader, ISerializer
 from migrate.life import LifeWatch
+from migrate.limits import GRAPH, MANIFEST
 from migrate.model import Named
 from migrate.wire import (
     MAX_FRAME,
@@ -133,8 +135,19 @@ class RecipientConversation(Conversation):
         self._watch: LifeWatch | None = None
         self._loader: ILoader | None = None
         self._root: Any = None
+        self._nameLength = 0
+        self._recordBytes = 0
         self._chunks = 0
         self._end: End | None = None
+
+    @property
+    def originIsOwn(self) -> bool:
+        """
+        Whether the kernel says that the origin is a process of this user, or of
+        root: one that could do anything to this process anyhow.
+        """
+        sock = self.transport.getHandle()
+        return isLocal(sock) and UserPolicy().trusts(peerCredentials(sock))
 
     # What a caller asks for.
 
@@ -329,7 +342,12 @@ class RecipientConversation(Conversation):
         See L{migrate.handover.Effect}.
         """
         assert self._wish is not None
-        self._names = []
+        # Loading a pickle may run anything: it is for one's own processes.
+        if self._wish.serializer.name == "pickle" and not isOwn(
+            self.transport.getHandle()
+        ):
+            raise NotTrusted("a pickle is taken only from a process of the same user")
+        self._names, self._nameLength = [], 0
         self.send(Claim(self._wish.service, self._wish.serializer.name))
 
     def doCollectNames(self, message: NamesPart) -> None:
@@ -337,8 +355,11 @@ class RecipientConversation(Conversation):
         See L{migrate.handover.Effect}.
         """
         self._names += message.names
-        if len(self._names) > MAX_NAMES:
-            raise RemoteProtocolError(f"the manifest has over {MAX_NAMES} names")
+        self._nameLength += sum(len(m) + len(name) for m, name in message.names)
+        if len(self._names) > MAX_NAMES or self._nameLength > MANIFEST:
+            raise RemoteProtocolError(
+                f"the manifest has over {MAX_NAMES} names, or {MANIFEST} characters"
+            )
 
     def doPrepare(self, message: Manifest) -> None:
         """
@@ -363,7 +384,7 @@ class RecipientConversation(Conversation):
         """
         assert self._wish is not None
         self._loader = self._wish.serializer.loader(self._wish.environment)
-        self._chunks = 0
+        self._chunks = self._recordBytes = 0
         self._end = None
         self.send(Ready())
 
@@ -375,6 +396,9 @@ class RecipientConversation(Conversation):
         """
         assert self._loader is not None
         self._chunks += 1
+        self._recordBytes += len(message.data)
+        if self._recordBytes > GRAPH:
+            raise MalformedTable(f"a service brings over {GRAPH} bytes of records")
         self._loader.feed(message.data)
 
     def doNoteEnd(self, message: End) -> None:

@@ -14,6 +14,7 @@ from migrate.adapters.prompts import keepEverySource
 from migrate.client import MigrationClient
 from migrate.errors import MigrationError
 from migrate.identity import Login
+from migrate.policies import Policies
 from migrate.tap import CommonOptions, Outcome, PidFile, exitWith
 
 
@@ -44,6 +45,15 @@ class Options(CommonOptions):
     def __init__(self) -> None:
         super().__init__()
         self["services"] = []
+        self["allow"] = []
+
+    def opt_allow(self, name: str) -> None:
+        """
+        MODULE or MODULE:NAME: the only code, beside what every service needs,
+        that a service may name.  May be given more than once.  Without it an
+        origin of the same user or of root may name anything.
+        """
+        self["allow"].append(name)
 
     def opt_service(self, name: str) -> None:
         """
@@ -61,6 +71,10 @@ class Options(CommonOptions):
             raise usage.UsageError("give either --service NAME, or --all")
         if len(set(self["services"])) != len(self["services"]):
             raise usage.UsageError("a --service is named twice")
+        try:
+            self["policies"] = Policies.fromNames(self["allow"])
+        except MigrationError as error:
+            raise usage.UsageError(str(error)) from error
         self["credentials"] = self._credentials()
         self.pidFile = PidFile.of(self.parent)
         self.pidFile.withhold()
@@ -125,6 +139,7 @@ def makeService(options: Options) -> MigrationClient:
             wanted,
             serializer=options["serializer"],
             login=options["credentials"],
+            policies=options["policies"],
             **options.common(),
         )
     except (MigrationError, ValueError) as error:

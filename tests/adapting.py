@@ -81,6 +81,11 @@ class Loading:
         """
         raise CannotResolve(str(name))
 
+    def permit(self, function: Any) -> None:
+        """
+        See L{ILoading.permit}.
+        """
+
     def afterFill(self, action: Callable[[], None]) -> None:
         """
         See L{ILoading.afterFill}.

@@ -34,7 +34,7 @@ LAYERS = (
     "saslprep",
     "scram",
     "login",
-    "credentials",
+    "credentials policies",
     "identity",
     "publication control",
     "greeting",

@@ -96,8 +96,11 @@ class Filling(Making):
                 kind.partial(obj, elements)
             return False
         assert kind.fill is not None
-        if kind.keys is not None and obj:
-            obj.clear()
+        if kind.keys is not None:
+            if self._towers:
+                self._checkHashed(references(self._rows[number][kind.keys]))
+            if obj:
+                obj.clear()
         kind.fill(obj, elements)
         if kind.keys is not None and len(obj) != len(self._rows[number][kind.keys]):
             raise LoadError(

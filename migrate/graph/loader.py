@@ -13,7 +13,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from migrate.errors import LocalProtocolError, MalformedTable
+from migrate.errors import LoadError, LocalProtocolError, MalformedTable
 from migrate.graph import records as r
 from migrate.graph.assembly import Assembly
 from migrate.graph.collector import uncollected
@@ -62,8 +62,13 @@ class GraphLoader(ABC):
         """
         if self._finished or self._loading.ended:
             raise LocalProtocolError("the graph takes no more records")
-        with uncollected():
-            self._take(chunk)
+        try:
+            with uncollected():
+                self._take(chunk)
+        except LoadError:
+            raise
+        except Exception as e:
+            raise MalformedTable(f"no records: {type(e).__name__}: {e}") from e
 
     def finish(self, filenos: Sequence[int]) -> Any:
         """

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from migrate.errors import CannotResolve, LoadError, LocalProtocolError, MalformedTable
 from migrate.graph.environment import Environment
-from migrate.graph.names import resolve
+from migrate.graph.names import permitCall, resolve
 from migrate.graph.planner import REACTOR
 from migrate.interfaces import ILoading
 from migrate.model import Descriptor, Named
@@ -77,6 +77,12 @@ class Loading:
         if name not in self._resolved:
             self._resolved[name] = resolve(name, self._environment.policy)
         return self._resolved[name]
+
+    def permit(self, function: Any) -> None:
+        """
+        See L{ILoading.permit}.
+        """
+        permitCall(function, self._environment.policy)
 
     def afterFill(self, action: Action) -> None:
         """

@@ -19,6 +19,13 @@ from migrate.graph.kinds import MISSING, Kind
 from migrate.graph.loading import Loading
 from migrate.graph.records import Record, unboxed
 
+#: Tuples and the like inside each other, of something that is hashed: hashing
+#: recurses in C, and where it has no room left the process ends.
+DEEPEST = 5000
+#: Steps that one hash may take: without end, where each of a row of tuples holds
+#: the next one twice.
+HEAVIEST = 1 << 22
+
 
 class NotHashable(LoadError):
     """
@@ -57,6 +64,7 @@ class Making:
         self._late: set[int] = set()
         self._hashes: dict[int, dict[int, int]] = {}
         self._byIdentity: dict[type, bool] = {}
+        self._towers: dict[int, tuple[int, int]] = {}
 
     def _kind(self, number: int) -> Kind:
         """
@@ -158,6 +166,10 @@ class Making:
         if kind.needed < len(elements):
             elements = elements[: kind.needed]
         assert kind.make is not None
+        if kind.hashes:
+            self._checkHashed(needs)
+        elif needs:
+            self._towers[number] = self._tower(needs)
         try:
             self.made[number] = kind.make(elements, cls)
         except Exception as e:
@@ -170,6 +182,26 @@ class Making:
             self._hashes[number] = hashesOf(self.made[number])
         if kind.fill is None:
             self._whole[number] = not needs or all(map(self._whole.__getitem__, needs))
+
+    def _tower(self, needs: list[int]) -> tuple[int, int]:
+        """
+        @param needs: what an object is made of.
+        @return: how deep it is, and how many steps hashing it takes.
+        """
+        parts = [self._towers.get(other, (0, 1)) for other in needs]
+        return 1 + max(deep for deep, _ in parts), 1 + sum(each for _, each in parts)
+
+    def _checkHashed(self, numbers: Iterable[int]) -> None:
+        """
+        @param numbers: what is to be hashed.
+        @raise MalformedTable: that would take too long, or too much of the stack.
+        """
+        for number in numbers:
+            deep, heavy = self._towers.get(number, (0, 1))
+            if deep > DEEPEST or heavy > HEAVIEST:
+                raise MalformedTable(
+                    f"hashing object {number}, {deep} levels deep, takes {heavy} steps"
+                )
 
     def _isReady(self, kind: Kind, needs: Iterable[int]) -> bool:
         """

@@ -12,9 +12,9 @@ from typing import Any
 import attrs
 from zope.interface import implementer
 
-from migrate.errors import LoadError, NotMovable
+from migrate.errors import Forbidden, LoadError, NotMovable
 from migrate.graph.environment import Environment
-from migrate.graph.names import verify
+from migrate.graph.names import ADAPTERS, verify
 from migrate.graph.plain import PlainAdapter, className, isPlain
 from migrate.graph.reduction import ReduceAdapter, reduces
 from migrate.interfaces import IAdapter, ICapture
@@ -50,10 +50,15 @@ class Planner:
         """
         @return: the adapter of that name.
         @raise LoadError: there is none.
+        @raise Forbidden: the policy keeps it out.
         """
         for own in (self.plain, self._reduce):
             if own.name == name:
                 return own
+        if not self.environment.policy.permits(ADAPTERS, name):
+            raise Forbidden(
+                f"the policy of this process keeps out what the adapter {name!r} makes"
+            )
         found = self.environment.registry.named(name)
         if found is None:
             raise LoadError(f"no adapter of this process is called {name!r}")

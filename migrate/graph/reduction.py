@@ -157,6 +157,7 @@ class ReduceAdapter:
         See L{IAdapter.make}.
         """
         function, values = arguments
+        loading.permit(function)
         try:
             made = function(*values)
         except Exception as e:
@@ -174,6 +175,7 @@ class ReduceAdapter:
         See L{IAdapter.fill}.
         """
         if "setter" in state:
+            loading.permit(state["setter"])
             state["setter"](obj, state.get("state"))
         elif "state" in state:
             _restore(obj, state["state"])
