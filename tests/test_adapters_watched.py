@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+from twisted.application.service import Service
 from twisted.internet.protocol import ClientFactory, DatagramProtocol, Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -69,6 +70,30 @@ class WatchedTests(SynchronousTestCase):
         transport = connector.transport
         spin(lambda: transport in self.origin.getWriters(), self.origin)
         self.assertEqual({id(each) for each in self.found(factory)}, {id(transport)})
+
+    def test_owner(self) -> None:
+        """
+        A connection that a service has made belongs to it if its factory or its
+        protocol refers to it, and whatever else these share with it ties
+        nothing.
+        """
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        service, shared = Service(), object()
+        factories = [ClientFactory.forProtocol(Protocol) for _ in range(3)]
+        factories[0].owner = service
+        for factory in factories:
+            factory.settings = shared
+        connectors = [
+            self.origin.connectTCP(*listener.getsockname(), factory)
+            for factory in factories
+        ]
+        spin(lambda: all(each.state == "connected" for each in connectors), self.origin)
+        connectors[1].transport.protocol.owner = service
+        self.assertEqual(
+            {id(each) for each in self.found(service, shared)},
+            {id(each.transport) for each in connectors[:2]},
+        )
 
     def test_move(self) -> None:
         """

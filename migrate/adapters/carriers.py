@@ -22,10 +22,11 @@ from types import (
 )
 from typing import Any
 
+from twisted.application.service import Service
 from twisted.internet import tcp, udp
 from twisted.internet.base import BaseConnector
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import BaseProtocol
+from twisted.internet.protocol import BaseProtocol, Factory
 from twisted.internet.task import LoopingCall
 
 # Python shares equal ones of these between code that has nothing to do with
@@ -113,6 +114,20 @@ def _instanceAttributes(*names: str) -> Callable[[Any], Iterable[object]]:
     return lambda item: [item.__dict__[name] for name in names if name in item.__dict__]
 
 
+def _ofProtocol(item: Any) -> list[object]:
+    """
+    What a protocol or a factory works for.  Whatever else it refers to may well
+    be somebody else's, too.
+    """
+    return [
+        value
+        for name, value in vars(item).items()
+        if name == "factory" or isinstance(value, _OWNERS)
+    ]
+
+
+_OWNERS = (Service, Factory, BaseProtocol)
+
 _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     FunctionType: _ofFunction,
     CellType: _ofCell,
@@ -131,7 +146,8 @@ _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     # Nothing but the reactor need know of a connection, and nothing at all of
     # one that is paused; still it belongs to its port and to its factory.
     tcp.Connection: _instanceAttributes("server", "connector", "protocol"),
-    BaseProtocol: _instanceAttributes("factory"),
+    BaseProtocol: _ofProtocol,
+    Factory: _ofProtocol,
     BaseConnector: _instanceAttributes("factory"),
     tcp.Port: _instanceAttributes("factory"),
     udp.Port: _instanceAttributes("protocol"),
