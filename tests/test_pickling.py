@@ -29,6 +29,7 @@ from migrate.interfaces import IAdapter, ICapture, ILoader, ILoading
 from migrate.model import Description
 from tests.graphs import Key, Rich, Thing, environment, moved, registry
 from tests.pythons import CHECKOUT
+from tests.test_graph_assembly import Late, LateAdapter
 
 SERIALIZER = PickleSerializer()
 
@@ -141,6 +142,25 @@ class Once:
         self.part = part
 
 
+class Index:
+    """
+    Made again of the keys that it holds, by what they hold.
+    """
+
+    def __init__(self) -> None:
+        self.table: dict[object, Key] = {}
+
+    def add(self, key: Key) -> None:
+        self.table[key.tag] = key
+
+    def __reduce__(self) -> tuple[object, tuple[()], list[Key]]:
+        return Index, (), list(self.table.values())
+
+    def __setstate__(self, keys: list[Key]) -> None:
+        for key in keys:
+            self.add(key)
+
+
 @implementer(IAdapter)
 class OnceAdapter:
     """
@@ -245,6 +265,22 @@ class PickleTests(SynchronousTestCase):
             if root is other:
                 self.assertIs(arrived.part[0].tag, arrived)
                 self.assertIs(arrived.part[1][0], arrived.part[0])
+
+    def test_stateLookedInto(self) -> None:
+        """
+        Code of a class that runs on its state finds that filled, wherever the
+        walk enters the cycle.
+        """
+        key = Key("k")
+        key.other = index = Index()
+        index.add(key)
+        for root in (key, index, [key, index], [index, key], (key,), {"i": index}):
+            (arrived,) = moved([root], serializer=SERIALIZER)
+            while not isinstance(arrived, Key | Index):
+                arrived = next(iter(getattr(arrived, "values", arrived.__iter__)()))
+            found = arrived.other if isinstance(arrived, Key) else arrived
+            self.assertEqual(list(found.table), ["k"])
+            self.assertIs(found.table["k"].other, found)
 
     def test_refusals(self) -> None:
         """
@@ -385,6 +421,27 @@ class HashTests(SynchronousTestCase):
             error = self.assertRaises(LoadError, load, data)
             self.assertIn("are equal here", str(error))
             self.assertIn(HINT, str(error))
+
+    def test_afterFill(self) -> None:
+        """
+        Keys that adapters finish after the fill: their hashes change, and some
+        were equal before.
+        """
+        found = registry()
+        found.register(Late, LateAdapter())
+        process = environment(registry=found)
+        for tags in ((1,), (1, 2, 3)):
+            keys = list(map(Late, tags))
+            graph = [set(keys), dict.fromkeys(keys, "v"), keys]
+            arrived = moved(graph, process, serializer=SERIALIZER)
+            self.assertEqual(arrived, graph)
+            for key in arrived[2]:
+                self.assertIn(key, arrived[0])
+                self.assertEqual(arrived[1][key], "v")
+        error = self.assertRaises(
+            LoadError, moved, [frozenset([Late(1)])], process, serializer=SERIALIZER
+        )
+        self.assertIn("hashed by what refers to it", str(error))
 
     def test_laterHash(self) -> None:
         """

@@ -14,9 +14,7 @@ It must not know how anything is written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from migrate.graph import records as r
 from migrate.graph.paths import needs
@@ -46,8 +44,7 @@ _HASHED = {
 }
 
 
-@attrs.frozen
-class Step:
+class Step(NamedTuple):
     """
     One thing to be done.
 
@@ -257,11 +254,11 @@ class Order:
 
     # What is to be done
 
-    def _add(self, verb: str, number: int, places: Iterable[int] = ()) -> None:
+    def _add(self, verb: str, number: int, places: tuple[int, ...] = ()) -> None:
         """
         Add a step.
         """
-        self.steps.append(Step(verb, number, tuple(places)))
+        self.steps.append(Step(verb, number, places))
 
     def _write(self, number: int, children: Sequence[int]) -> None:
         """
@@ -311,7 +308,7 @@ class Order:
         ]
         if len(places) < len(row) - 1 and self._isBlank(number):
             self._make(number)
-            self._add(PART, number, places)
+            self._add(PART, number, tuple(places))
 
     def _isBlank(self, number: int) -> bool:
         """
