@@ -39,6 +39,12 @@ from migrate.wire import (
     explain,
 )
 
+DEAF = frozenset({State.IN_DOUBT, State.CLOSED})
+"""
+The states in which nothing counts that comes on the stream: it has ended, if not
+yet for the reactor.
+"""
+
 _MESSAGES = {event.value: event for event in Event if not event.isLocal}
 
 
@@ -131,7 +137,7 @@ class Conversation(Protocol):
         """
         Bytes came on the primary stream.
         """
-        if self.machine.state is State.CLOSED:
+        if self.machine.state in DEAF:
             return
         try:
             messages = self.reader.feed(data)
@@ -214,6 +220,8 @@ class Conversation(Protocol):
         One event and its effects.  An effect that fails ends the step, and its
         failure is the next event.
         """
+        if self.machine.state in DEAF and not event.isLocal:
+            return
         try:
             effects = self.machine.handle(event)
         except RemoteProtocolError as error:
@@ -270,6 +278,12 @@ class Conversation(Protocol):
         state = self.machine.state.value
         error = PeerTimeout(f"the peer did not answer in time ({state})")
         self.happen(Event.TIMEOUT, error)
+
+    def doHangUp(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        self.transport.abortConnection()
 
     # What goes out.
 

@@ -13,9 +13,12 @@ known to be gone.
 Death is told by the kernel.  Each side holds one end of a pipe whose other end
 only the peer's process has (its I{life}):
 
-  - a life that ends without a word: the peer is dead;
-  - a byte on the origin's life: the origin lost the stream, and resumed;
-  - the end of the recipient's life: it is dead, or has thrown the graph away.
+  - the origin's life ends without a word: it is dead;
+  - the origin's life says that it resumed, or that it committed: what it had to say
+    may have been lost with the stream;
+  - the recipient's life says that it owns the service;
+  - the recipient's life ends without that word: it is dead, or has thrown the graph
+    away.
 
 A life is looked at only once the stream has ended, when all that was said on it
 has been read.
@@ -126,6 +129,10 @@ class Event(enum.Enum):
     """The peer's life has ended without a word."""
     RESUMED = "-resumed"
     """Recipient: the origin's life says that it resumed."""
+    COMMITTED = "-committed"
+    """Recipient: the origin's life says that COMMIT was sent."""
+    TAKEN = "-taken"
+    """Origin: the recipient's life says that it owns the service."""
 
     @property
     def isLocal(self) -> bool:
@@ -197,8 +204,11 @@ class Effect(enum.Enum):
     """Recipient: say that it could own the service."""
     SEND_COMMIT = enum.auto()
     """Origin: the commit point."""
+    SAY_ADOPTED = enum.auto()
+    """Recipient: say on its life that it owns the service.  From here on it does,
+    whatever becomes of the stream."""
     SEND_ADOPTED = enum.auto()
-    """Recipient: say that it owns the service."""
+    """Recipient: say the same on the stream."""
     ADOPT = enum.auto()
     """Recipient: start everything."""
     DISCARD = enum.auto()
@@ -224,6 +234,10 @@ class Effect(enum.Enum):
     done; it is resumed only once the kernel says that the recipient is dead."""
     SAY_RESUMED = enum.auto()
     """Origin: say on its life that it resumed, since the stream is lost."""
+    SAY_COMMITTED = enum.auto()
+    """Origin: say on its life that COMMIT was sent, since the stream is lost."""
+    HANG_UP = enum.auto()
+    """End the stream at once, and keep the lives: they decide."""
     CLOSE = enum.auto()
     """End the conversation and everything that belongs to it."""
 
@@ -235,10 +249,14 @@ UNFAILING = frozenset(
         Effect.DEPART,
         Effect.DISCARD,
         Effect.FENCE,
+        Effect.HANG_UP,
         Effect.RELEASE,
         Effect.REPORT,
         Effect.RESUME,
+        Effect.SAY_ADOPTED,
+        Effect.SAY_COMMITTED,
         Effect.SAY_RESUMED,
+        Effect.SEND_ADOPTED,
         Effect.SEND_FAILED,
         Effect.SEND_REFUSED,
         Effect.SEND_ROLLBACK,
@@ -270,6 +288,23 @@ Table = Mapping[State, Mapping[Event, Step]]
 _S = State
 _V = Event
 _E = Effect
+
+# It may be that the recipient has all that it needs: it must be told, by its life too,
+# before this process can die of something else.  But only a service that has been
+# resumed may be said to be, or it is lost if the origin dies in between; within one
+# turn nothing comes of that order.
+_ROLL_BACK = Step(
+    _S.CLOSED,
+    (
+        _E.RESUME,
+        _E.SAY_RESUMED,
+        _E.UNRESERVE,
+        _E.SEND_ROLLBACK,
+        _E.REPORT,
+        _E.CLOSE,
+    ),
+)
+_DOUBT = Step(_S.IN_DOUBT, (_E.SAY_COMMITTED, _E.HANG_UP, _E.WATCH))
 
 ORIGIN: Table = {
     _S.GREETING: {
@@ -311,35 +346,25 @@ ORIGIN: Table = {
     _S.TRANSFERRING: {
         _V.PREPARED: Step(_S.COMMITTED, (_E.SEND_COMMIT,)),
         _V.REFUSED: Step(_S.TRUSTED, (_E.RESUME, _E.UNRESERVE, _E.REPORT)),
-        _V.DENY: Step(
-            _S.TRUSTED, (_E.SEND_ROLLBACK, _E.RESUME, _E.UNRESERVE, _E.REPORT)
-        ),
+        _V.DENY: _ROLL_BACK,
         _V.FAILED: Step(_S.CLOSED, (_E.RESUME, _E.UNRESERVE, _E.REPORT, _E.CLOSE)),
-        _V.TIMEOUT: Step(
-            _S.CLOSED,
-            (
-                _E.SEND_ROLLBACK,
-                _E.SAY_RESUMED,
-                _E.RESUME,
-                _E.UNRESERVE,
-                _E.REPORT,
-                _E.CLOSE,
-            ),
-        ),
+        _V.TIMEOUT: _ROLL_BACK,
         _V.LOST: Step(
             _S.CLOSED,
-            (_E.SAY_RESUMED, _E.RESUME, _E.UNRESERVE, _E.REPORT, _E.CLOSE),
+            (_E.RESUME, _E.SAY_RESUMED, _E.UNRESERVE, _E.REPORT, _E.CLOSE),
         ),
     },
     _S.COMMITTED: {
         _V.ADOPTED: Step(_S.TRUSTED, (_E.RELEASE, _E.DEPART)),
         _V.TIMEOUT: Step(_S.COMMITTED, (_E.REPORT, _E.FENCE)),
-        _V.DENY: Step(_S.IN_DOUBT, (_E.WATCH,)),
-        _V.FAILED: Step(_S.IN_DOUBT, (_E.WATCH,)),
-        _V.LOST: Step(_S.IN_DOUBT, (_E.WATCH,)),
+        _V.DENY: _DOUBT,
+        _V.FAILED: _DOUBT,
+        _V.LOST: _DOUBT,
     },
     _S.IN_DOUBT: {
         _V.GONE: Step(_S.CLOSED, (_E.RESUME, _E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+        _V.TAKEN: Step(_S.CLOSED, (_E.RELEASE, _E.DEPART, _E.CLOSE)),
+        _V.DENY: Step(_S.IN_DOUBT),
         _V.DENY: Step(_S.IN_DOUBT),
         _V.TIMEOUT: Step(_S.IN_DOUBT),
         _V.LOST: Step(_S.IN_DOUBT),
@@ -386,6 +411,8 @@ RECIPIENT: Table = {
         _V.ASK: Step(_S.IDLE, (_E.SEND_LIST,)),
         _V.SERVICES: Step(_S.IDLE, (_E.REPORT_SERVICES,)),
         _V.WANT: Step(_S.CLAIMING, (_E.SEND_CLAIM,)),
+        # It has crossed this side's own refusal.
+        _V.ROLLBACK: Step(_S.IDLE),
         _V.DENY: _FAIL,
         _V.FAILED: _END,
         _V.TIMEOUT: _FAIL,
@@ -395,6 +422,7 @@ RECIPIENT: Table = {
         _V.NAMES: Step(_S.CLAIMING, (_E.COLLECT_NAMES,)),
         _V.MANIFEST: Step(_S.PREPARING, (_E.PREPARE,)),
         _V.REFUSED: Step(_S.IDLE, (_E.REPORT,)),
+        _V.ROLLBACK: Step(_S.CLAIMING),
         _V.DENY: _FAIL,
         _V.FAILED: _END,
         _V.TIMEOUT: _FAIL,
@@ -423,16 +451,18 @@ RECIPIENT: Table = {
         _V.LOST: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
     },
     _S.PREPARED: {
-        _V.COMMIT: Step(_S.IDLE, (_E.SEND_ADOPTED, _E.ADOPT)),
+        _V.COMMIT: Step(_S.IDLE, (_E.SAY_ADOPTED, _E.SEND_ADOPTED, _E.ADOPT)),
         _V.ROLLBACK: Step(_S.IDLE, (_E.DISCARD, _E.REPORT)),
         _V.FAILED: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
-        _V.DENY: Step(_S.IN_DOUBT, (_E.WATCH,)),
+        _V.DENY: Step(_S.IN_DOUBT, (_E.HANG_UP, _E.WATCH)),
         _V.TIMEOUT: Step(_S.PREPARED),
-        _V.LOST: Step(_S.IN_DOUBT, (_E.WATCH,)),
+        _V.LOST: Step(_S.IN_DOUBT, (_E.HANG_UP, _E.WATCH)),
     },
     _S.IN_DOUBT: {
         _V.GONE: Step(_S.CLOSED, (_E.ADOPT, _E.CLOSE)),
+        _V.COMMITTED: Step(_S.CLOSED, (_E.SAY_ADOPTED, _E.ADOPT, _E.CLOSE)),
         _V.RESUMED: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
+        _V.DENY: Step(_S.IN_DOUBT),
         _V.DENY: Step(_S.IN_DOUBT),
         _V.TIMEOUT: Step(_S.IN_DOUBT),
         _V.LOST: Step(_S.IN_DOUBT),

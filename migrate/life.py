@@ -16,6 +16,21 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+RESUMED = b"R"
+"""
+What the origin says on its life when it resumed without the stream.
+"""
+
+COMMITTED = b"C"
+"""
+What the origin says on its life when the stream was lost after it sent COMMIT.
+"""
+
+ADOPTED = b"A"
+"""
+What the recipient says on its life when it owns a service.
+"""
+
 
 @implementer(IReadDescriptor)
 @attrs.define(eq=False)

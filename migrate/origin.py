@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Protocol
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -34,7 +33,7 @@ from migrate.greeting import checkVersions, hello
 from migrate.handover import Event, Role, State
 from migrate.identity import OriginIdentity, isOwn
 from migrate.interfaces import ISerializer
-from migrate.life import LifeWatch
+from migrate.life import COMMITTED, RESUMED, LifeWatch
 from migrate.limits import LINGER, UNREAD
 from migrate.transfer import Moved, Offer, Transfer
 from migrate.turn import flush, isReady, receiveSome, unread
@@ -58,11 +57,6 @@ from migrate.wire import (
     explain,
     manifest,
 )
-
-RESUMED = b"R"
-"""
-What the origin says on its life when it resumed without the stream.
-"""
 
 
 class IHouse(Protocol):
@@ -145,6 +139,7 @@ class OriginConversation(Conversation):
         self._lives: tuple[int, int] | None = None
         self._watch: LifeWatch | None = None
         self._fence: Fence | None = None
+        self._given = False
         self._linger: Any = None
         self._over = False
 
@@ -446,6 +441,10 @@ class OriginConversation(Conversation):
         See L{migrate.handover.Effect}.
         """
         self._claimed().release()
+        # Its life has said the same: that must not be taken for word of the next
+        # service.
+        if self._lives is not None and isReady(self._lives[1]):
+            os.read(self._lives[1], 1)
 
     def doDepart(self, _: object) -> None:
         """
@@ -454,6 +453,7 @@ class OriginConversation(Conversation):
         transfer, self.transfer = self._claimed(), None
         assert self.peer is not None
         transfer.offer.depart()
+        self._given = True
         self.house.moved(transfer.report(self.peer.pid))
 
     def doResume(self, _: object) -> None:
@@ -498,12 +498,19 @@ class OriginConversation(Conversation):
         if self._lives is not None:
             os.write(self._lives[0], RESUMED)
 
+    def doSayCommitted(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        if self._lives is not None:
+            os.write(self._lives[0], COMMITTED)
+
     def doWatch(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
         assert self._lives is not None
-        self._watch = LifeWatch(self.reactor, self._lives[1], self._lifeEnded)
+        self._watch = LifeWatch(self.reactor, self._lives[1], self._lifeSpoke)
         self._watch.start()
 
     def doFence(self, _: object) -> None:
@@ -514,8 +521,11 @@ class OriginConversation(Conversation):
         if not self.house.fence or self._fence is None:
             self._log.warn("it is waited for, and the service stands still")
             return
+        if self._given:
+            self._log.warn("it is waited for: it has what was moved before")
+            return
         try:
-            ended = self._fence.fall(partial(isReady, self.transport.getHandle()))
+            ended = self._fence.fall(self._hasSpoken)
         except MigrationError as error:
             self._log.warn(
                 "it cannot be ended ({why}), so it is waited for", why=str(error)
@@ -523,8 +533,18 @@ class OriginConversation(Conversation):
         else:
             self._log.warn("it is ended" if ended else "it has spoken after all")
 
-    def _lifeEnded(self, said: bytes) -> None:
-        self.happen(Event.GONE, PeerLost("the recipient is gone"))
+    def _hasSpoken(self) -> bool:
+        """
+        @return: whether the recipient has said anything, by whatever way.
+        """
+        assert self._lives is not None
+        return isReady(self.transport.getHandle()) or isReady(self._lives[1])
+
+    def _lifeSpoke(self, said: bytes) -> None:
+        if said:
+            self.happen(Event.TAKEN)
+        else:
+            self.happen(Event.GONE, PeerLost("the recipient is gone"))
 
     def doClose(self, _: object) -> None:
         """

@@ -38,7 +38,7 @@ from migrate.greeting import checkVersions, hello
 from migrate.handover import Event, Role, State
 from migrate.identity import Login, RecipientIdentity, isLocal, isOwn
 from migrate.interfaces import ILoader, ISerializer
-from migrate.life import LifeWatch
+from migrate.life import ADOPTED, COMMITTED, LifeWatch
 from migrate.limits import GRAPH, MANIFEST
 from migrate.model import Named
 from migrate.wire import (
@@ -446,11 +446,17 @@ class RecipientConversation(Conversation):
     def _soon(self) -> float:
         return time.monotonic() + self.deadlines.transfer
 
+    def doSayAdopted(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.  Nobody may be left to hear it.
+        """
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._lives[1], ADOPTED)
+
     def doSendAdopted(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.  That it cannot be told does not change
-        that it is so: the origin is dead, or will find out by this side's
-        life.
+        that it is so: the origin is dead, or finds it on this side's life.
         """
         with contextlib.suppress(MigrationError):
             self.sendNow(Adopted(), self._soon())
@@ -524,7 +530,9 @@ class RecipientConversation(Conversation):
         self._watch.start()
 
     def _lifeSpoke(self, said: bytes) -> None:
-        if said:
+        if said == COMMITTED:
+            self.happen(Event.COMMITTED)
+        elif said:
             error = PeerLost("the stream was lost, and the origin serves on")
             self.happen(Event.RESUMED, error)
         else:

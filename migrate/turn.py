@@ -36,12 +36,13 @@ def await_(sock: Any, events: int, deadline: float) -> None:
         raise PeerTimeout("the peer did not answer in time")
 
 
-def isReady(sock: Any) -> bool:
+def isReady(file: Any) -> bool:
     """
+    @param file: a socket or the number of a descriptor.
     @return: whether there is something to be read, or nothing ever again.
     """
     poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
+    poll.register(file, select.POLLIN)
     return bool(poll.poll(0))
 
 

@@ -52,6 +52,7 @@ RECIPIENTS = (
     Effect.NOTE_END,
     Effect.LOAD,
     Effect.SEND_PREPARED,
+    Effect.SAY_ADOPTED,
     Effect.SEND_ADOPTED,
     Effect.ADOPT,
 )
@@ -72,6 +73,8 @@ OTHERS = {
     Effect.REPORT,
     Effect.WATCH,
     Effect.SAY_RESUMED,
+    Effect.SAY_COMMITTED,
+    Effect.HANG_UP,
     Effect.CLOSE,
 }
 
@@ -267,7 +270,7 @@ def _generate() -> None:
             succeeded = at > sent or (at == sent and when == "after")
             _add(OriginDiesTests, "origin", when, effect, last=succeeded)
         for at, effect in enumerate(RECIPIENTS):
-            said = RECIPIENTS.index(Effect.SEND_ADOPTED)
+            said = RECIPIENTS.index(Effect.SAY_ADOPTED)
             owned = at > said or (at == said and when == "after")
             _add(RecipientDiesTests, "recipient", when, effect, last=owned)
 

@@ -132,7 +132,7 @@ class PromiseTests(SynchronousTestCase):
     def test_noResumeAfterCommit(self) -> None:
         """
         Once COMMIT is sent, the origin resumes only when the recipient's life
-        has ended.
+        has ended without a word.
         """
         resumes = {
             (state, event)
@@ -155,14 +155,17 @@ class PromiseTests(SynchronousTestCase):
 
     def test_releaseOnlyAfterAdoption(self) -> None:
         """
-        The origin lets go of its copies on the recipient's word alone.
+        The origin lets go of its copies on the recipient's word alone, by either way.
         """
         releases = [
             (state, event)
             for state, event, step in steps(ORIGIN)
             if Effect.RELEASE in step.effects
         ]
-        self.assertEqual(releases, [(State.COMMITTED, Event.ADOPTED)])
+        self.assertEqual(
+            releases,
+            [(State.COMMITTED, Event.ADOPTED), (State.IN_DOUBT, Event.TAKEN)],
+        )
 
     def test_adoptOnlyOnCommitOrDeath(self) -> None:
         """
@@ -176,24 +179,49 @@ class PromiseTests(SynchronousTestCase):
         }
         self.assertEqual(
             set(adopts),
-            {(State.PREPARED, Event.COMMIT), (State.IN_DOUBT, Event.GONE)},
+            {
+                (State.PREPARED, Event.COMMIT),
+                (State.IN_DOUBT, Event.COMMITTED),
+                (State.IN_DOUBT, Event.GONE),
+            },
         )
+        del adopts[State.IN_DOUBT, Event.GONE]
+        for effects in adopts.values():
+            said = effects.index(Effect.SAY_ADOPTED)
+            self.assertLess(said, effects.index(Effect.ADOPT))
         effects = adopts[State.PREPARED, Event.COMMIT]
         self.assertLess(effects.index(Effect.SEND_ADOPTED), effects.index(Effect.ADOPT))
 
     def test_originSaysThatItResumed(self) -> None:
         """
-        Where the stream is lost before the commit, the origin tells by its
-        life that it resumed, and before it does: a recipient that is prepared
-        must not take its later death for a bequest.
+        Before the commit, whatever ends the transfer but the recipient's own word,
+        the origin tells by its life that it resumed: a recipient that is prepared
+        must not take its later death for a bequest.  It tells so, by either way, once
+        it has: or nobody serves if it dies in between.
         """
-        for event in (Event.LOST, Event.TIMEOUT):
+        for event in (Event.LOST, Event.TIMEOUT, Event.DENY):
             effects = ORIGIN[State.TRANSFERRING][event].effects
-            self.assertLess(
-                effects.index(Effect.SAY_RESUMED), effects.index(Effect.RESUME)
-            )
-        watched = RECIPIENT[State.PREPARED][Event.LOST]
-        self.assertEqual(watched, Step(State.IN_DOUBT, (Effect.WATCH,)))
+            resumed = effects.index(Effect.RESUME)
+            self.assertLess(resumed, effects.index(Effect.SAY_RESUMED))
+            if Effect.SEND_ROLLBACK in effects:
+                self.assertLess(resumed, effects.index(Effect.SEND_ROLLBACK))
+
+    def test_livesDecide(self) -> None:
+        """
+        Whoever is in doubt has ended the stream, so that the other one finds out, and
+        watches; the origin tells by its life that it did commit.
+        """
+        doubts = {
+            (role, event): step.effects
+            for role, table in TABLES.items()
+            for state, event, step in steps(table)
+            if step.state is State.IN_DOUBT and state is not State.IN_DOUBT
+        }
+        self.assertEqual(len(doubts), 5)
+        ends = (Effect.HANG_UP, Effect.WATCH)
+        for (role, _), effects in doubts.items():
+            says = (Effect.SAY_COMMITTED,) if role is Role.ORIGIN else ()
+            self.assertEqual(effects, (*says, *ends))
 
     def test_reservationsEnd(self) -> None:
         """

@@ -86,8 +86,8 @@ class RecipientHangsTests(HangTestCase):
         server, connection = yield self.server("none")
         plan = f"recipient:before:{effect.name}:SIGSTOP"
         client = self.twistd(plan, "migrate-client", "--service", "lines")
-        yield self.stopped(client) if effect is not Effect.SEND_ADOPTED else None
-        at, said = RECIPIENTS.index(effect), RECIPIENTS.index(Effect.SEND_ADOPTED)
+        yield self.stopped(client) if effect is not Effect.SAY_ADOPTED else None
+        at, said = RECIPIENTS.index(effect), RECIPIENTS.index(Effect.SAY_ADOPTED)
         if at > said:
             client.signal(signal.SIGCONT)
             yield client.line(PUBLISHED, PATIENCE)
@@ -129,7 +129,7 @@ class RecipientHangsTests(HangTestCase):
         """
         self.options = (*self.options, "--no-fence")
         server, connection = yield self.server("none")
-        plan = "recipient:before:SEND_ADOPTED:SIGSTOP"
+        plan = "recipient:before:SAY_ADOPTED:SIGSTOP"
         client = self.twistd(plan, "migrate-client", "--service", "lines")
         yield server.line("it is waited for", PATIENCE)
         connection.sendLine(b"ond")
