@@ -6,9 +6,13 @@ It must not know what is said there.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -36,6 +40,13 @@ Bytes that the path of a UNIX socket may have on Linux (C{sun_path}, unix(7)).
 CONNECT_TIMEOUT = 10
 """
 Seconds that connecting to a control endpoint may take.
+"""
+
+LOCK_ATTEMPTS = 50
+LOCK_RETRY = 0.01
+"""
+How often another process is looked for that is about to listen, and how many
+seconds lie between: it takes a moment.
 """
 
 
@@ -85,7 +96,10 @@ class ControlAddress:
 
     @classmethod
     def _unix(cls, arguments: list[str], options: dict[str, str]) -> ControlAddress:
-        path = os.path.abspath(arguments[0] if arguments else options["address"])
+        given = arguments[0] if arguments else options["address"]
+        if not given:
+            raise ValueError("it has no path")
+        path = os.path.abspath(given)
         reachable(path)
         return cls(
             "unix",
@@ -127,8 +141,9 @@ class ControlAddress:
         """
         try:
             if self.kind == "unix":
-                _clear(self.path)
-                return _listenPrivately(reactor, self, factory)
+                with _alone(os.path.dirname(self.path)):
+                    _clear(self.path)
+                    return _listenPrivately(reactor, self, factory)
             port: IListeningPort = reactor.listenTCP(
                 self.port, factory, self.backlog, self.host
             )
@@ -185,6 +200,46 @@ def _listenPrivately(
     finally:
         os.umask(old)
     return port
+
+
+@contextmanager
+def _alone(directory: str) -> Iterator[None]:
+    """
+    Keep any other process from clearing away, in this directory, what this one
+    is about to listen on: from the look at a dead socket to the listening.
+
+    @raise ControlError: another process does not come to an end with that.
+    """
+    try:
+        fileno = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        # What is wrong with it, if anything, will be said of the path in it.
+        yield
+        return
+    try:
+        _lock(fileno, directory)
+        yield
+    finally:
+        os.close(fileno)
+
+
+def _lock(fileno: int, directory: str) -> None:
+    """
+    @raise ControlError: see L{_alone}.
+    """
+    for _ in range(LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(fileno, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOCK_RETRY)
+        except OSError:
+            # Not every file system has locks.
+            return
+        else:
+            return
+    raise ControlError(
+        f"another process keeps {directory} locked: try again, or use another --control"
+    )
 
 
 def _clear(path: str) -> None:

@@ -4,6 +4,7 @@ Control endpoints: what can be said, and what stands in the way on a disk.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
@@ -50,7 +51,16 @@ class ParseTests(SynchronousTestCase):
         """
         What is no endpoint is refused with what would be one.
         """
-        for text in ("", "unix", "tcp", "tcp:x", "ssl:8000", "x", "unix:p:mode=9"):
+        for text in (
+            "",
+            "unix",
+            "tcp",
+            "tcp:x",
+            "ssl:8000",
+            "x",
+            "unix:",
+            "unix:p:mode=9",
+        ):
             error = self.assertRaises(ControlError, ControlAddress.parse, text)
             self.assertIn("unix:PATH", str(error), text)
 
@@ -157,6 +167,25 @@ class ListenTests(TestCase):
         path = os.path.join(self.mktemp(), "deep", "control")
         error = self.assertRaises(ControlError, self.listen, path)
         self.assertIn("deep", str(error))
+
+    def test_alone(self) -> None:
+        """
+        While another process is about to listen in the same directory, nothing
+        is cleared away there; if it does not come to an end, that is told.
+        """
+        path = self.mktemp()
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(path)
+        directory = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            inode = os.stat(path).st_ino
+            error = self.assertRaises(ControlError, self.listen, path)
+            self.assertIn("locked", str(error))
+            self.assertEqual(os.stat(path).st_ino, inode)
+        finally:
+            os.close(directory)
+        self.listen(path)
 
     def test_beside(self) -> None:
         """
