@@ -141,7 +141,7 @@ class Conversation(Protocol):
             return
         try:
             messages = self.reader.feed(data)
-        except RemoteProtocolError as error:
+        except MigrationError as error:
             self.happen(Event.DENY, error)
             return
         self.receive(messages)

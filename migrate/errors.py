@@ -20,6 +20,7 @@ The tree::
     +-- NotTrusted               the peer is not who it should be
     +-- TooManyPeers             this process talks to as many as it may
     +-- DescriptorLimit          this process may not open that many
+    +-- MemoryShortage           this process has no memory for it
     +-- ServiceUnavailable       no service that can be claimed
     |   +-- UnknownService
     |   +-- ServiceInTransit
@@ -179,6 +180,12 @@ class TooManyPeers(MigrationError):
 class DescriptorLimit(MigrationError):
     """
     This process may not open as many descriptors as a service brings.
+    """
+
+
+class MemoryShortage(MigrationError):
+    """
+    This process may not have as much memory as a service brings.
     """
 
 

@@ -248,6 +248,7 @@ class OriginConversation(Conversation):
         recipient a life to watch and one to hold; nobody else has that end.
 
         @raise NotTrusted: it has come already.
+        @raise MigrationError: they cannot be given.
         """
         if self.attached is not None or self.machine.state is not State.TRUSTED:
             raise NotTrusted("the conversation has a secondary connection already")
@@ -255,14 +256,34 @@ class OriginConversation(Conversation):
         peer = peerCredentials(secondary.transport.getHandle())
         self._fence = Fence.around(peer.pid)
         self._sender = DescriptorSender(secondary.transport.getHandle())
+        try:
+            self._exchangeLives(self._sender)
+        except (MigrationError, OSError) as error:
+            problem = MigrationError(
+                f"the origin cannot pass descriptors: {error}; it, or its user, has "
+                "as many as it may"
+            )
+            # The peer waits for word of it here.
+            self.happen(Event.DENY, problem)
+            raise problem from error
+        self.send(Attached())
+
+    def _exchangeLives(self, sender: DescriptorSender) -> None:
+        """
+        @raise OSError: this process may open no more.
+        @raise MigrationError: the kernel takes no more from this user.
+        """
         ours, watched = makeLiveness()
-        held, theirs = makeLiveness()
+        try:
+            held, theirs = makeLiveness()
+        except OSError:
+            closeAll([ours, watched])
+            raise
         self._lives = (ours, theirs)
         try:
-            self._sender.post([watched, held])
+            sender.post([watched, held])
         finally:
             closeAll([watched, held])
-        self.send(Attached())
 
     # Who is it?
 

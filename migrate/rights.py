@@ -154,9 +154,12 @@ class DescriptorSender:
         """
         if len(filenos) > BATCH or self._sent - self._taken >= WINDOW:
             raise LocalProtocolError("these descriptors need a send that waits")
-        with self._exclusively():
-            if filenos:
-                self._sendBatch(filenos, len(filenos), self._now())
+        try:
+            with self._exclusively():
+                if filenos:
+                    self._sendBatch(filenos, len(filenos), self._now())
+        except PeerTimeout:
+            raise PeerTimeout("the kernel takes no descriptors now") from None
 
     @contextmanager
     def _exclusively(self) -> Iterator[None]:

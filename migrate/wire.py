@@ -24,7 +24,12 @@ from hashlib import sha256
 import attrs
 import msgspec
 
-from migrate.errors import LocalProtocolError, MalformedFrame, MigrationError
+from migrate.errors import (
+    LocalProtocolError,
+    MalformedFrame,
+    MemoryShortage,
+    MigrationError,
+)
 from migrate.messages import (
     MAX_REASON,
     MESSAGES,
@@ -344,12 +349,18 @@ class FrameReader:
         @raise MalformedFrame: a frame is too long, not authentic, or no
             message.  Nothing that came in the same piece is delivered, and
             every later call raises it again.
+        @raise MemoryShortage: there is no memory for what came; what has come
+            is lost, as with the other.
         """
         if self._broken is not None:
             raise MalformedFrame(self._broken)
-        self._buffer += data
         try:
+            self._buffer += data
             return self._messages()
+        except MemoryError:
+            self._buffer = bytearray()
+            self._broken = "there is not enough memory for what the other side sends"
+            raise MemoryShortage(self._broken) from None
         except MalformedFrame as error:
             self._broken = str(error)
             self._buffer = bytearray()
