@@ -13,6 +13,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar, NoReturn
 
 import attrs
@@ -227,8 +228,18 @@ class PidFile:
         except OSError:
             # A service that runs is worth more than a file about it.
             self._log.failure("cannot write {path}", path=self.path)
+            with suppress(OSError):
+                os.unlink(temporary)
         else:
             self.options["pidfile"] = self.path
+
+    def remove(self) -> None:
+        """
+        Leave no file that names this process, which ends without serving.
+        """
+        if self.path and self._named() == str(os.getpid()):
+            with suppress(OSError):
+                os.unlink(self.path)
 
     def before(self, stop: Callable[[], None]) -> Callable[[], None]:
         """

@@ -74,6 +74,7 @@ class CommandLineServer(MigrationServer):
     """
 
     outcome: Outcome
+    pidFile: PidFile
 
     def startService(self) -> None:
         """
@@ -82,6 +83,7 @@ class CommandLineServer(MigrationServer):
         try:
             super().startService()
         except MigrationError as error:
+            self.pidFile.remove()
             self.outcome.leave(f"migrate-server: {error}")
         self.outcome.close()
 
@@ -104,5 +106,6 @@ def makeService(options: Options) -> MigrationServer:
     except (MigrationError, ValueError, usage.UsageError) as error:
         outcome.leave(f"migrate-server: {error}")
     server.outcome = outcome
+    server.pidFile = pidFile
     server.whenEmpty = pidFile.before(server.whenEmpty)
     return server
