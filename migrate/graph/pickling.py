@@ -10,6 +10,9 @@ with it, and make an object twice whose arguments lead back to it.  So it is
 given the objects one after the other, in an order in which what each mentions
 was written before.
 
+A pickle can have anything called that a policy lets it name, so this is for
+processes that trust each other: those of one user.
+
 It must not know what any adapter does.
 """
 
