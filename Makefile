@@ -14,16 +14,21 @@ REACTORS ?= epoll poll select asyncio
 # What meets a reactor, or processes that have one; they run under the same one.
 # Left out is what takes long and hardly depends on it: REACTOR_TESTS=tests has all.
 REACTOR_TESTS ?= $(shell grep -lE 'reactor|tests\.(processes|shells)' tests/test_*.py \
-    | grep -vE 'packaging|layers|pythons|hangs|crashes|chat|endurance|soak|definitions' \
+    | grep -vE 'packaging|layers|pythons|hangs|crashes|chat|endurance|soak|resources|definitions' \
     | sed 's,/,.,; s,\.py$$,,')
 
-.PHONY: help test test-reactors coverage demo lint types changelog pythons clean
+# How long a soak takes, and how many people talk meanwhile.
+SECONDS ?= 600
+PEOPLE ?= 200
+
+.PHONY: help test test-reactors coverage soak demo lint types changelog pythons clean
 
 help:
 	@echo "make demo            move a telnet session to another process, and look on"
 	@echo "make test            the whole suite (TESTS=tests.test_wire for a part)"
 	@echo "make test-reactors   what meets the reactor, under: $(REACTORS)"
 	@echo "make coverage        the whole suite, and which branches it took"
+	@echo "make soak            move a chat to and fro for SECONDS=$(SECONDS) while people talk"
 	@echo "make lint types      the checks that look at the source only"
 	@echo "make clean           remove all that was made"
 	@echo "PYTHON=python3.12 ... with another Python than $(PYTHON)"
@@ -56,6 +61,9 @@ coverage: pythons
 	$(bin)/python -m coverage run -m twisted.trial --temp-directory=$(CACHE)/trial $(TESTS) || status=1; \
 	$(bin)/python -m coverage combine --quiet && $(bin)/python -m coverage report || status=1; \
 	exit $$status
+
+soak: $(ready)
+	$(bin)/python -m tests.soak $(SECONDS) --people $(PEOPLE)
 
 demo: pythons
 	$(bin)/python examples/telnet_shell/demo.py --python $(bin)/python \
