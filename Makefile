@@ -21,7 +21,7 @@ REACTOR_TESTS ?= $(shell grep -lE 'reactor|tests\.(processes|shells)' tests/test
 SECONDS ?= 600
 PEOPLE ?= 200
 
-.PHONY: help test test-reactors coverage soak demo lint types changelog pythons clean
+.PHONY: help test test-reactors coverage soak demo fuzz lint types changelog pythons clean
 
 help:
 	@echo "make demo            move a telnet session to another process, and look on"
@@ -29,6 +29,7 @@ help:
 	@echo "make test-reactors   what meets the reactor, under: $(REACTORS)"
 	@echo "make coverage        the whole suite, and which branches it took"
 	@echo "make soak            move a chat to and fro for SECONDS=$(SECONDS) while people talk"
+	@echo "make fuzz            frames, records and tables of chance, for SECONDS=60"
 	@echo "make lint types      the checks that look at the source only"
 	@echo "make clean           remove all that was made"
 	@echo "PYTHON=python3.12 ... with another Python than $(PYTHON)"
@@ -68,6 +69,9 @@ soak: $(ready)
 demo: pythons
 	$(bin)/python examples/telnet_shell/demo.py --python $(bin)/python \
 	    $$($(bin)/python -m tests.pythons --other | sed 's/^/--other-python /')
+
+fuzz: $(ready)
+	$(bin)/python -m fuzz $(SECONDS)
 
 lint: $(ready)
 	$(bin)/ruff check .

@@ -64,7 +64,10 @@ def _ask(policy: IPolicy, named: Named) -> None:
     @raise Forbidden: the policy keeps it out.
     """
     if not policy.permits(named.module, named.qualname):
-        raise Forbidden(f"{named}: the policy of this process keeps it out")
+        raise Forbidden(
+            f"{named}: the policy of this process keeps it out; "
+            f"--allow {str(named).rstrip(':')} would let it in"
+        )
 
 
 def homeOf(obj: Any) -> Named | None:
