@@ -7,6 +7,7 @@ server that it belongs to tells it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -516,15 +517,21 @@ class OriginConversation(Conversation):
         """
         See L{migrate.handover.Effect}.
         """
-        if self._lives is not None:
-            os.write(self._lives[0], RESUMED)
+        self._sayOnLife(RESUMED)
 
     def doSayCommitted(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
+        self._sayOnLife(COMMITTED)
+
+    def _sayOnLife(self, word: bytes) -> None:
+        """
+        Say something to whoever watches this side's life; nobody may be left.
+        """
         if self._lives is not None:
-            os.write(self._lives[0], COMMITTED)
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._lives[0], word)
 
     def doWatch(self, _: object) -> None:
         """
