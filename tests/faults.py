@@ -3,14 +3,17 @@ Runs twistd with a fault in it: C{python -m tests.faults PLAN twistd's options}.
 
 A plan is C{SIDE:WHEN:EFFECT:FAULT}, such as C{origin:before:SEND_COMMIT:SIGKILL}:
 just before, or after, that side performs that effect of L{migrate.handover.Effect}
-for the service that is moved, the process sends itself the signal.  A plan of C{none}
-does nothing, but C{note:PATH} writes down every effect that is performed.
+for the service that is moved, the process sends itself the signal.  C{LOSS} is no
+signal, but the end of the stream, with both processes alive.  With C{:2} at its end a
+plan comes true when the effect is performed for the second time, for the control
+listener.  A plan of C{none} does nothing, but C{note:PATH} writes down every effect that is performed.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 
 from twisted.scripts.twistd import run
@@ -34,18 +37,26 @@ class Plan:
         self.path = rest if kind == "note" else ""
         if kind in ("origin", "recipient"):
             self.side = kind
-            self.when, self.effect, self.fault = rest.split(":")
+            self.when, self.effect, self.fault, *time = rest.split(":")
+            self.left = int(time[0]) if time else 1
 
-    def at(self, when: str, side: str, effect: Effect) -> None:
+    def at(self, when: str, conversation: Conversation, effect: Effect) -> None:
         """
         The time has come, perhaps.
         """
+        side = conversation.role.value
         if self.path and when == "before":
             with open(self.path, "a") as notes:
                 notes.write(f"{side} {effect.name}\n")
         if (when, side, effect.name) == (self.when, self.side, self.effect):
+            self.left -= 1
+            if self.left:
+                return
             self.effect = ""
-            os.kill(os.getpid(), getattr(signal, self.fault))
+            if self.fault == "LOSS":
+                conversation.transport.getHandle().shutdown(socket.SHUT_RDWR)
+            else:
+                os.kill(os.getpid(), getattr(signal, self.fault))
 
 
 def faulty(base: type[Conversation], plan: Plan) -> type[Conversation]:
@@ -62,9 +73,9 @@ def faulty(base: type[Conversation], plan: Plan) -> type[Conversation]:
             """
             See L{Conversation.perform}.
             """
-            plan.at("before", self.role.value, effect)
+            plan.at("before", self, effect)
             super().perform(effect, detail)
-            plan.at("after", self.role.value, effect)
+            plan.at("after", self, effect)
 
     return Faulty
 

@@ -139,6 +139,23 @@ class RecipientHangsTests(HangTestCase):
         ended = yield server.ended(PATIENCE)
         self.assertEqual(ended.status, 0, ended.out + ended.err)
 
+    @inlineCallbacks
+    def test_sparedForWhatItServes(self) -> Any:
+        """
+        A recipient that serves already is not killed for the control listener that
+        it hangs over: it is waited for.
+        """
+        server, connection = yield self.server("none")
+        plan = "recipient:before:SAY_ADOPTED:SIGSTOP:2"
+        client = self.twistd(plan, "migrate-client", "--service", "lines")
+        yield server.line("it has what was moved before", PATIENCE)
+        client.signal(signal.SIGCONT)
+        yield client.line(PUBLISHED, PATIENCE)
+        yield self.serves(client, connection)
+        ended = yield server.ended(PATIENCE)
+        self.assertEqual(ended.status, 0, ended.out + ended.err)
+        yield self.movesOn(connection, client)
+
 
 class OriginHangsTests(HangTestCase):
     """
