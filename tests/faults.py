@@ -6,7 +6,8 @@ just before, or after, that side performs that effect of L{migrate.handover.Effe
 for the service that is moved, the process sends itself the signal.  C{LOSS} is no
 signal, but the end of the stream, with both processes alive.  With C{:2} at its end a
 plan comes true when the effect is performed for the second time, for the control
-listener.  A plan of C{none} does nothing, but C{note:PATH} writes down every effect that is performed.
+listener.  A plan of C{none} does nothing, but C{note:PATH} writes down every effect
+that is performed.
 """
 
 from __future__ import annotations
