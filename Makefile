@@ -29,7 +29,7 @@ help:
 	@echo "make test-reactors   what meets the reactor, under: $(REACTORS)"
 	@echo "make coverage        the whole suite, and which branches it took"
 	@echo "make soak            move a chat to and fro for SECONDS=$(SECONDS) while people talk"
-	@echo "make fuzz            frames, records and tables of chance, for SECONDS=60"
+	@echo "make fuzz            frames, records and tables of chance, for SECONDS=$(SECONDS)"
 	@echo "make lint types      the checks that look at the source only"
 	@echo "make clean           remove all that was made"
 	@echo "PYTHON=python3.12 ... with another Python than $(PYTHON)"

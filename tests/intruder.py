@@ -100,8 +100,9 @@ class Intruder:
 
     def _connect(self, address: str | bytes) -> socket.socket:
         made = socket.socket(socket.AF_UNIX)
-        made.settimeout(PATIENCE)
+        # With a timeout, a backlog that is full would be an error.
         made.connect(address)
+        made.settimeout(PATIENCE)
         return made
 
     def raw(self, data: bytes) -> None:

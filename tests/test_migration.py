@@ -573,7 +573,8 @@ class LoginTests(MigrationTestCase):
         connection = yield self.processes.connect(self.port)
         for _ in range(2):
             follower = yield self.client(
-                *self.tcp, *self.auth, *self.login, "--service", "lines"
+                *(*self.tcp, *self.auth, *self.login, "--service", "lines"),
+                *("--allow", "tests.lineservice"),
             )
             yield self.gone(process)
             self.assertEqual((yield self.answer(connection))[0], follower.pid)
@@ -598,6 +599,22 @@ class LoginTests(MigrationTestCase):
             self.assertEqual(ended.status, 1)
             self.assertIn(says, ended.err)
             self.assertEqual((yield self.answer(connection))[0], server.pid)
+
+    @inlineCallbacks
+    def test_notAllowed(self) -> Any:
+        """
+        A login is no reason to run whatever the origin names: that has to be
+        allowed, and the line says how.
+        """
+        server = yield self.server(*self.tcp, *self.auth, "--service", LINES)
+        connection = yield self.processes.connect(self.port)
+        client = self.twistd(
+            "migrate-client", *self.tcp, *self.login, "--service", "lines"
+        )
+        ended = yield client.ended(PATIENCE)
+        self.assertEqual(ended.status, 1)
+        self.assertIn("--allow tests.lineservice:Line", ended.err)
+        self.assertEqual((yield self.answer(connection))[0], server.pid)
 
     @inlineCallbacks
     def test_noAuth(self) -> Any:
