@@ -29,6 +29,12 @@ from tests.handoverworld import Budget, Move, Side, Violation, World, beginning
 
 TABLES = {Role.ORIGIN: ORIGIN, Role.RECIPIENT: RECIPIENT}
 
+#: How far a history gets before anything goes wrong.
+MILESTONES = (*([State.PREPARED, State.COMMITTED] * 4), *State)
+
+#: More moves than one claim takes.
+LONGEST = 150
+
 GIVING_UP = frozenset({"close", "reject"})
 
 KINDS = frozenset(
@@ -314,15 +320,24 @@ class Handovers(RuleBasedStateMachine):
 
     CHOICE = st.integers(0, 11)
 
-    @initialize(login=st.booleans(), choice=CHOICE, count=st.integers(0, 130))
-    def connect(self, login: bool, choice: int, count: int) -> None:
+    @initialize(
+        login=st.booleans(),
+        choice=CHOICE,
+        until=st.sampled_from(MILESTONES),
+        first=st.sampled_from(("drop", *sorted(FAULTS))),
+    )
+    def connect(self, login: bool, choice: int, until: State, first: str) -> None:
         """
-        A recipient connects, and for a while nothing goes wrong.
+        A recipient connects, and for a while nothing goes wrong; then something does.
         """
         self.model = Model(login=login)
         budget = Budget(1, 1, 4, 4, losses=1, failures=3, claims=4, lists=2)
         self.go(beginning(**budget._asdict()))
-        self.proceed(choice, count)
+        for at in range(LONGEST):
+            if until in (self.world.origin.state, self.world.recipient.state):
+                break
+            self.proceed(choice + 7 * at, 1)
+        self.take(choice, first)
 
     def go(self, world: World) -> None:
         """
@@ -498,16 +513,17 @@ class HandoversTests(SynchronousTestCase):
 
         class Broken(Handovers):
             """
-            The origin resumes beside a recipient that hangs.
+            The recipient starts before it is told to.
             """
 
             def go(self, world: World) -> None:
                 """
                 See L{Handovers.go}.
                 """
-                step = ORIGIN[State.TRANSFERRING][Event.TIMEOUT]
+                step = RECIPIENT[State.LOADING][Event.ADMIT]
+                early = Step(step.state, (Effect.ADOPT, *step.effects))
                 self.model = attrs.evolve(
-                    changed(Role.ORIGIN, State.COMMITTED, Event.TIMEOUT, step),
+                    changed(Role.RECIPIENT, State.LOADING, Event.ADMIT, early),
                     login=self.model.login,
                 )
                 super().go(world)
