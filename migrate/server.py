@@ -23,6 +23,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
 from migrate.adapters import defaultRegistry
+from migrate.admission import OriginAdmission
 from migrate.control import DEFAULT, ControlAddress
 from migrate.conversation import Deadlines
 from migrate.credentials import UserPolicy
@@ -157,17 +158,17 @@ class MigrationServer(MultiService):
         self.serializers: Mapping[str, ISerializer] = {
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
-        self.conversations: set[OriginConversation] = set()
+        self.conversations: set[OriginAdmission] = set()
         self.unasked = 0
-        self._strangers: dict[OriginConversation, None] = {}
-        self._guests: set[OriginConversation] = set()
+        self._strangers: dict[OriginAdmission, None] = {}
+        self._guests: set[OriginAdmission] = set()
         self._complaints = Complaints(reactor, self._complain)
         self.controlFactory = ControlFactory(self)
         self.port: IListeningPort | None = None
         self.secondary = b""
         self._secondaryPort: Any = None
         self._directory: str | None = None
-        self._expected: dict[bytes, OriginConversation] = {}
+        self._expected: dict[bytes, OriginAdmission] = {}
         self._controlInTransit = False
         self._controlDeparted = False
 
@@ -329,7 +330,7 @@ class MigrationServer(MultiService):
 
     # Who is there?
 
-    def met(self, conversation: OriginConversation) -> None:
+    def met(self, conversation: OriginAdmission) -> None:
         """
         Somebody has connected.
         """
@@ -345,7 +346,7 @@ class MigrationServer(MultiService):
                 ),
             )
 
-    def welcome(self, conversation: OriginConversation) -> None:
+    def welcome(self, conversation: OriginAdmission) -> None:
         """
         Somebody is trusted.
 
@@ -368,13 +369,13 @@ class MigrationServer(MultiService):
     def _complain(self, why: str) -> None:
         self._log.warn("a recipient got nothing: {why}", why=why)
 
-    def expect(self, token: bytes, conversation: OriginConversation) -> None:
+    def expect(self, token: bytes, conversation: OriginAdmission) -> None:
         """
         A secondary connection will come that shows C{token}.
         """
         self._expected[token] = conversation
 
-    def attach(self, token: bytes, protocol: OriginConversation) -> None:
+    def attach(self, token: bytes, protocol: OriginAdmission) -> None:
         """
         A secondary connection has come.
 
@@ -400,7 +401,7 @@ class MigrationServer(MultiService):
             descriptors=report.descriptors,
         )
 
-    def ended(self, conversation: OriginConversation) -> None:
+    def ended(self, conversation: OriginAdmission) -> None:
         """
         A conversation is over.
         """

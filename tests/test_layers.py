@@ -39,6 +39,7 @@ LAYERS = (
     "publication control",
     "greeting",
     "conversation",
+    "admission",
     "origin recipient",
     "server",
     "client",
