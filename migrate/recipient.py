@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,10 +18,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from migrate.control import reachable
-from migrate.conversation import Conversation, Deadlines, errorOf
-from migrate.credentials import UserPolicy, peerCredentials
-from migrate.descriptors import DescriptorReceiver, closeAll, ensureRoom
+from migrate.conversation import Deadlines, errorOf
+from migrate.credentials import UserPolicy
+from migrate.descriptors import closeAll, ensureRoom
 from migrate.errors import (
     CannotResolve,
     Forbidden,
@@ -34,27 +32,20 @@ from migrate.errors import (
 )
 from migrate.graph import Environment
 from migrate.graph.names import resolve
-from migrate.greeting import checkVersions, hello
-from migrate.handover import Event, Role, State
-from migrate.identity import Login, RecipientIdentity, isLocal, isOwn
+from migrate.handover import Event, State
+from migrate.identity import Login, isOwn
 from migrate.interfaces import ILoader, ISerializer
+from migrate.introduction import RecipientIntroduction
 from migrate.life import ADOPTED, COMMITTED, LifeWatch
 from migrate.limits import GRAPH, MANIFEST
 from migrate.model import Named
 from migrate.wire import (
-    MAX_FRAME,
     MAX_NAMES,
     Adopted,
-    Attach,
-    Attached,
     Claim,
     End,
     Failed,
-    FrameWriter,
-    Hello,
     List,
-    LoginAccepted,
-    LoginChallenge,
     Manifest,
     NamesPart,
     Prepared,
@@ -62,14 +53,7 @@ from migrate.wire import (
     Records,
     Refused,
     Services,
-    Welcome,
 )
-
-LIVES = 2
-"""
-Descriptors that come before any service's: the origin's life, to be watched,
-and this side's, to be held.
-"""
 
 
 @attrs.frozen
@@ -92,24 +76,12 @@ class Wish:
     adopted: Callable[[Any], None]
 
 
-def _addressOf(secondary: bytes) -> bytes:
+class RecipientConversation(RecipientIntroduction):
     """
-    @param secondary: an absolute path, or an abstract address.
-    @return: the same, as it fits into a UNIX address.
-    """
-    if secondary.startswith(b"\0"):
-        return secondary
-    return os.fsencode(reachable(os.fsdecode(secondary)))
-
-
-class RecipientConversation(Conversation):
-    """
-    The recipient's end of one conversation.
+    The whole of the recipient's end of one conversation.
     """
 
     _log = Logger()
-
-    role = Role.RECIPIENT
 
     def __init__(
         self,
@@ -118,20 +90,13 @@ class RecipientConversation(Conversation):
         policy: UserPolicy,
         login: Login | None = None,
     ) -> None:
-        super().__init__(reactor, deadlines)
-        self.policy = policy
-        self.identity = RecipientIdentity(policy, login, self.reader, self.writer)
-        self.peer: Hello | None = None
-        self.welcome: Welcome | None = None
-        self._ready: Deferred[None] | None = Deferred()
+        super().__init__(reactor, deadlines, policy, login)
         self._listing: Deferred[dict[str, str]] | None = None
         self._claimed: Deferred[Any] | None = None
         self._closed: Deferred[None] = Deferred()
         self._wish: Wish | None = None
         self._names: list[tuple[str, str]] = []
-        self._receiver: DescriptorReceiver | None = None
         self._secondaryOver = False
-        self._lives: list[int] = []
         self._watch: LifeWatch | None = None
         self._loader: ILoader | None = None
         self._root: Any = None
@@ -140,23 +105,7 @@ class RecipientConversation(Conversation):
         self._chunks = 0
         self._end: End | None = None
 
-    @property
-    def originIsOwn(self) -> bool:
-        """
-        Whether the kernel says that the origin is a process of this user, or of
-        root: one that could do anything to this process anyhow.
-        """
-        sock = self.transport.getHandle()
-        return isLocal(sock) and UserPolicy().trusts(peerCredentials(sock))
-
     # What a caller asks for.
-
-    def ready(self) -> Deferred[None]:
-        """
-        @return: fires once claims may be made; fails if they never may.
-        """
-        assert self._ready is not None
-        return self._ready
 
     def services(self) -> Deferred[dict[str, str]]:
         """
@@ -205,89 +154,23 @@ class RecipientConversation(Conversation):
             State.RECEIVING: self.deadlines.transfer,
         }
 
-    def connectionMade(self) -> None:
+    def batchCame(self, batch: list[int]) -> None:
         """
-        The origin is there.
+        See L{RecipientIntroduction.batchCame}.
         """
-        self.send(hello(self.role))
-        self._arm()
-
-    # Who is it?
-
-    def doCheckVersions(self, message: Hello) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        self.peer = message
-        checkVersions(message, self.role)
-
-    def doIdentify(self, _: Hello) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        start = self.identity.identify(self.transport.getHandle())
-        if start is not None:
-            self.send(start)
-
-    def doProve(self, message: LoginChallenge) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        self.send(self.identity.prove(message))
-
-    def doVerify(self, message: LoginAccepted) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        self.receive(self.identity.accept(message))
-
-    def doAttach(self, message: Welcome) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        self.identity.confirm(self.transport.getHandle())
-        self.reader.limit = MAX_FRAME
-        self._receiver = DescriptorReceiver(
-            self.reactor,
-            self._connectSecondary(message),
-            onBatch=self._batchCame,
-            onError=self._secondaryBroke,
-            onClosed=self._secondaryClosed,
-        )
-        self._receiver.start()
-
-    def _connectSecondary(self, message: Welcome) -> socket.socket:
-        """
-        @raise MigrationError: it cannot be reached, or somebody else listens.
-        """
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(self.deadlines.greeting)
-            sock.connect(_addressOf(message.secondary))
-            self.policy.check(peerCredentials(sock))
-            sock.sendall(FrameWriter().frame(Attach(message.token)))
-            sock.setblocking(False)
-        except OSError as error:
-            sock.close()
-            raise PeerLost(
-                "the secondary connection for descriptors cannot be made: "
-                f"{error}; both processes have to be on one host"
-            ) from error
-        except MigrationError:
-            sock.close()
-            raise
-        return sock
-
-    def _batchCame(self, _: list[int]) -> None:
         self._checkComplete()
 
-    def _secondaryBroke(self, error: MigrationError) -> None:
+    def secondaryBroke(self, error: MigrationError) -> None:
+        """
+        See L{RecipientIntroduction.secondaryBroke}.
+        """
         if self.machine.state is State.RECEIVING:
             self.happen(Event.DENY, error)
 
-    def _secondaryClosed(self) -> None:
+    def secondaryClosed(self) -> None:
         """
-        No descriptor will come any more; those that have come may be all.
+        See L{RecipientIntroduction.secondaryClosed}.  Those that have come may
+        be all.
         """
         self._secondaryOver = True
         self._checkComplete()
@@ -304,22 +187,6 @@ class RecipientConversation(Conversation):
             before = len(receiver.inbox)
             receiver.doRead()
         super().connectionLost(reason)
-
-    def doBegin(self, _: Attached) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        assert self._receiver is not None
-        # The origin sent them before it said so on the primary stream.
-        self._receiver.doRead()
-        self._lives = self._receiver.take()
-        if len(self._lives) != LIVES:
-            raise RemoteProtocolError(
-                f"{len(self._lives)} descriptors came where {LIVES} were due"
-            )
-        ready, self._ready = self._ready, None
-        if ready is not None:
-            ready.callback(None)
 
     # The claim.
 

@@ -39,7 +39,7 @@ LAYERS = (
     "publication control",
     "greeting",
     "conversation",
-    "admission",
+    "admission introduction",
     "origin recipient",
     "server",
     "client",
