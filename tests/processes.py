@@ -9,11 +9,12 @@ print, and counts what they hold.
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 #: How often a condition is looked at that cannot announce itself, in seconds.
 POLL_INTERVAL = 0.02
 
+#: Where Linux says which ports it gives to clients.
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
 #: What twistd calls the reactors that a test may run under.
 REACTORS = {
     "EPollReactor": "epoll",
@@ -61,6 +65,18 @@ REACTORS = {
 MARK = "TXMIGRATE_TEST_PROCESS"
 
 
+def _candidates() -> Iterator[int]:
+    """
+    @return: port numbers that the kernel gives to nobody by itself, in no
+        order: one that it might give to a client may be taken again by the
+        time that a server wants it.
+    """
+    lowest = 1 << 15
+    with suppress(OSError, ValueError):
+        lowest = int(EPHEMERAL.read_text().split()[0])
+    return iter(random.SystemRandom().sample(range(10_000, lowest), 1000))
+
+
 def freePorts(count: int, kind: int = socket.SOCK_STREAM) -> list[int]:
     """
     @param count: how many.
@@ -69,12 +85,15 @@ def freePorts(count: int, kind: int = socket.SOCK_STREAM) -> list[int]:
         nothing was bound to.
     """
     with ExitStack() as held:
-        ports = []
-        for _ in range(count):
+        ports: list[int] = []
+        for port in _candidates():
             bound = held.enter_context(socket.socket(socket.AF_INET, kind))
-            bound.bind(("127.0.0.1", 0))
-            ports.append(int(bound.getsockname()[1]))
-        return ports
+            with suppress(OSError):
+                bound.bind(("127.0.0.1", port))
+                ports.append(port)
+            if len(ports) == count:
+                return ports
+    raise AssertionError(f"no {count} free ports on this machine")
 
 
 def freePort(kind: int = socket.SOCK_STREAM) -> int:
