@@ -14,7 +14,7 @@ REACTORS ?= epoll poll select asyncio
 # What meets a reactor, or processes that have one; they run under the same one.
 # Left out is what takes long and hardly depends on it: REACTOR_TESTS=tests has all.
 REACTOR_TESTS ?= $(shell grep -lE 'reactor|tests\.(processes|shells)' tests/test_*.py \
-    | grep -vE 'packaging|layers|pythons|hangs|crashes|chat|endurance|soak|resources|definitions' \
+    | grep -vE 'packaging|layers|pythons|hangs|crashes|chat|endurance|soak|resources|definitions|graph|documents' \
     | sed 's,/,.,; s,\.py$$,,')
 
 # How long a soak takes, and how many people talk meanwhile.

@@ -9,11 +9,11 @@ import signal
 import time
 from typing import Any
 
-from twisted.application.internet import TCPServer, UNIXServer
+from twisted.application.internet import TCPServer, UDPServer, UNIXServer
 from twisted.application.service import MultiService
 from twisted.internet import reactor
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import ServerFactory
+from twisted.internet.protocol import DatagramProtocol, ServerFactory
 from twisted.protocols.basic import LineReceiver
 
 HOST = "127.0.0.1"
@@ -128,4 +128,36 @@ def both() -> MultiService:
         parent
     )
     UNIXServer(os.environ["LINES_PATH"], factory).setServiceParent(parent)
+    return parent
+
+
+class Datagrams(DatagramProtocol):
+    """
+    Answers each datagram with who answers, how many there were, and the datagram.
+    """
+
+    total = 0
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """
+        See L{DatagramProtocol.datagramReceived}.
+        """
+        self.total += 1
+        assert self.transport is not None
+        self.transport.write(b"%d %d %b" % (os.getpid(), self.total, datagram), addr)
+
+
+def everything() -> MultiService:
+    """
+    @return: one service of a TCP port, a UNIX port at LINES_PATH, and a UDP port
+        of the same number as the TCP port.
+    """
+    parent = MultiService()
+    port = int(os.environ["LINES_PORT"])
+    for child in (
+        TCPServer(port, Lines(), interface=HOST),
+        UNIXServer(os.environ["LINES_PATH"], Lines()),
+        UDPServer(port, Datagrams(), interface=HOST),
+    ):
+        child.setServiceParent(parent)
     return parent

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import inlineCallbacks
+from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import TestCase
 
 from migrate.handover import ORIGIN, RECIPIENT, Effect
@@ -79,9 +80,35 @@ OTHERS = {
 }
 
 
+class Sender(DatagramProtocol):
+    """
+    Sends numbered datagrams, and keeps what comes back.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.sent = 0
+        self.heard: list[bytes] = []
+
+    def send(self) -> None:
+        """
+        Send the next one.
+        """
+        self.sent += 1
+        assert self.transport is not None
+        self.transport.write(b"%d" % self.sent, ("127.0.0.1", self.port))
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """
+        See L{DatagramProtocol.datagramReceived}.
+        """
+        self.heard.append(datagram)
+
+
 class FaultTestCase(TestCase):
     """
-    One server and one client, of which one may have a fault.
+    One server and one client, of which one may have a fault; with a TCP, a UNIX
+    and a UDP client.
 
     @cvar options: those of both.
     """
@@ -104,7 +131,7 @@ class FaultTestCase(TestCase):
         return self.processes.python(
             ["-m", "tests.faults", plan, "-n", *arguments, *self.options],
             self.directory,
-            environment={"LINES_PORT": str(self.port)},
+            environment={"LINES_PORT": str(self.port), "LINES_PATH": "lines"},
         )
 
     @inlineCallbacks
@@ -113,13 +140,24 @@ class FaultTestCase(TestCase):
         @return: a server that listens, and a connection in the middle of a line.
         """
         server = self.twistd(
-            plan, "migrate-server", "--service", "lines=tests.lineservice.lines"
+            plan, "migrate-server", "--service", "lines=tests.lineservice.everything"
         )
         yield server.line("recipients are let in", PATIENCE)
         connection = yield self.processes.connect(self.port)
-        reply = yield connection.ask(b"first")
-        self.assertEqual(reply, b"%d 1 1 first" % server.pid)
-        connection.send(b"sec")
+        self.byUNIX = yield self.processes.connect(f"unix:{self.directory / 'lines'}")
+        for each in (connection, self.byUNIX):
+            reply = yield each.ask(b"first")
+            self.assertEqual(reply, b"%d 1 1 first" % server.pid)
+            each.send(b"sec")
+        self.byUDP = Sender(self.port)
+        listening = self.processes.reactor.listenUDP(
+            0, self.byUDP, interface="127.0.0.1"
+        )
+        self.addCleanup(listening.stopListening)
+        self.byUDP.send()
+        yield self.processes.until(lambda: self.byUDP.heard, "an answer", PATIENCE)
+        # This one is answered by whoever serves when its turn comes.
+        self.byUDP.send()
         return server, connection
 
     @inlineCallbacks
@@ -127,12 +165,29 @@ class FaultTestCase(TestCase):
         """
         C{process}, and nobody else, goes on with the connection.
         """
-        connection.sendLine(b"ond")
-        reply = yield connection.line(PATIENCE)
-        self.assertEqual(reply, b"%d 2 2 second" % process.pid)
+        for each in (connection, self.byUNIX):
+            each.sendLine(b"ond")
+            reply = yield each.line(PATIENCE)
+            self.assertEqual(reply, b"%d 2 2 second" % process.pid)
+        yield self.servesDatagrams(process)
         other = yield self.processes.connect(self.port)
         reply = yield other.ask(b"third")
         self.assertEqual(reply, b"%d 1 3 third" % process.pid)
+
+    @inlineCallbacks
+    def servesDatagrams(self, process: Child) -> Any:
+        """
+        Every datagram was answered once, in order, the last one by C{process}.
+        """
+        self.byUDP.send()
+        yield self.processes.until(
+            lambda: len(self.byUDP.heard) >= self.byUDP.sent, "all answers", PATIENCE
+        )
+        answers = [heard.split() for heard in self.byUDP.heard]
+        counted = [(int(total), int(sent)) for _, total, sent in answers]
+        expected = [(number, number) for number in range(1, self.byUDP.sent + 1)]
+        self.assertEqual(counted, expected)
+        self.assertEqual(int(answers[-1][0]), process.pid)
 
     @inlineCallbacks
     def movesOn(self, connection: Any, process: Child) -> Any:
@@ -177,6 +232,7 @@ class CrashTestCase(FaultTestCase):
             self.assertEqual(ended.status, 1, ended.out + ended.err)
             self.assertEqual(len(ended.err.splitlines()), 1, ended.err)
             yield connection.closed(PATIENCE)
+            yield self.byUNIX.closed(PATIENCE)
 
     @inlineCallbacks
     def dieRecipient(self, plan: str, owned: bool) -> Any:
@@ -189,6 +245,7 @@ class CrashTestCase(FaultTestCase):
         if owned:
             # What it owned has died with it, and with nobody else.
             yield connection.closed(PATIENCE)
+            yield self.byUNIX.closed(PATIENCE)
         else:
             yield self.serves(server, connection)
             yield self.movesOn(connection, server)
