@@ -28,7 +28,7 @@ from migrate.fence import Fence
 from migrate.greeting import checkVersions, hello
 from migrate.handover import Event, Role, State
 from migrate.identity import OriginIdentity
-from migrate.interfaces import ISerializer
+from migrate.interfaces import ISecondarySender, ISerializer
 from migrate.limits import LINGER, UNREAD
 from migrate.transfer import Moved, Offer
 from migrate.turn import unread
@@ -125,7 +125,7 @@ class OriginAdmission(Conversation):
         self.isSecondary = False
         self.peer: Hello | None = None
         self.attached: OriginAdmission | None = None
-        self._sender: DescriptorSender | None = None
+        self._sender: ISecondarySender | None = None
         self._lives: tuple[int, int] | None = None
         self._fence: Fence | None = None
         self._linger: Any = None
@@ -248,7 +248,7 @@ class OriginAdmission(Conversation):
             raise problem from error
         self.send(Attached())
 
-    def _exchangeLives(self, sender: DescriptorSender) -> None:
+    def _exchangeLives(self, sender: ISecondarySender) -> None:
         """
         @raise OSError: this process may open no more.
         @raise MigrationError: the kernel takes no more from this user.

@@ -251,3 +251,33 @@ class ISerializer(Interface):
         """
         @return: an empty loader.
         """
+
+
+class ISecondarySender(Interface):
+    """
+    The origin's end of a secondary transport: what a transfer needs of it,
+    whichever way descriptors go.
+    """
+
+    def send(filenos: Sequence[int], deadline: float) -> None:
+        """
+        Send descriptors, and wait until they have arrived.  They stay the
+        caller's, to be closed or kept.
+
+        @param deadline: in seconds of C{time.monotonic}.
+        @raise migrate.errors.PeerLost: the peer closed, or died.
+        @raise migrate.errors.PeerTimeout: it did not take all of them by the
+            deadline.
+        @raise migrate.errors.DescriptorsLost: they did not all get through.
+        @raise migrate.errors.LocalProtocolError: one of them is not open.
+        """
+
+    def post(filenos: Sequence[int]) -> None:
+        """
+        Send a few at once or not at all, without waiting until they have
+        arrived; the next L{send} does.
+
+        @raise migrate.errors.PeerLost: the peer closed, or died.
+        @raise migrate.errors.PeerTimeout: there is no room for them now.
+        @raise migrate.errors.LocalProtocolError: there are too many.
+        """

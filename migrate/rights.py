@@ -29,6 +29,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 import attrs
+from zope.interface import implementer
 
 from migrate.errors import (
     DescriptorsLost,
@@ -37,6 +38,7 @@ from migrate.errors import (
     PeerTimeout,
     RemoteProtocolError,
 )
+from migrate.interfaces import ISecondarySender
 
 BATCH = 253
 """
@@ -100,6 +102,7 @@ def waitFor(sock: socket.socket, events: int, seconds: float) -> int:
     return ready[0][1] if ready else 0
 
 
+@implementer(ISecondarySender)
 @attrs.define(eq=False)
 class DescriptorSender:
     """
@@ -118,7 +121,7 @@ class DescriptorSender:
 
     def send(self, filenos: Sequence[int], deadline: float) -> None:
         """
-        See L{ISecondary.send}.  After it has raised an error the stream may
+        See L{ISecondarySender.send}.  After it has raised an error the stream may
         end amid a header, so nothing more can be sent.
         """
         try:
@@ -147,9 +150,9 @@ class DescriptorSender:
         must not wait for the other.
 
         @param filenos: at most L{BATCH}.
-        @raise LocalProtocolError: see L{ISecondary.send}; or there are more;
+        @raise LocalProtocolError: see L{ISecondarySender.send}; or there are more;
             or L{WINDOW} batches are under way.
-        @raise PeerLost: see L{ISecondary.send}.
+        @raise PeerLost: see L{ISecondarySender.send}.
         @raise PeerTimeout: the kernel has no room for them.
         """
         if len(filenos) > BATCH or self._sent - self._taken >= WINDOW:

@@ -12,10 +12,9 @@ from collections.abc import Callable
 
 import attrs
 
-from migrate.descriptors import DescriptorSender
 from migrate.errors import PeerLost, RemoteProtocolError
 from migrate.graph import Environment
-from migrate.interfaces import IDump, ISerializer
+from migrate.interfaces import IDump, ISecondarySender, ISerializer
 from migrate.janitor import Janitor
 from migrate.wire import End, Message, slices
 
@@ -71,7 +70,7 @@ class Transfer:
 
     offer: Offer
     _serializer: ISerializer
-    _sender: DescriptorSender
+    _sender: ISecondarySender
     deadline: float = attrs.field(default=0.0, init=False)
     _began: float = attrs.field(default=0.0, init=False)
     _pause: float = attrs.field(default=0.0, init=False)

@@ -41,6 +41,7 @@ from migrate.errors import (
     PeerTimeout,
     RemoteProtocolError,
 )
+from migrate.interfaces import ISecondarySender
 
 LONG = 20.0
 """
@@ -271,6 +272,12 @@ class SenderTests(DescriptorTestCase):
         """
         super().setUp()
         self.sender = descriptors.DescriptorSender(self.ours)
+
+    def test_interface(self) -> None:
+        """
+        It is what a transfer needs.
+        """
+        verifyObject(ISecondarySender, self.sender)
 
     def drain(self) -> tuple[bytes, int]:
         """
