@@ -33,7 +33,7 @@ It must not know what any other module does: everything imports it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -54,11 +54,13 @@ class Refusal:
         C{shell.factory.protocols[3].lock}.
     @ivar reason: what it is and why it cannot be moved.
     @ivar remedy: what to do about it; may be empty.
+    @ivar over: see L{NotMovable}.
     """
 
     path: str
     reason: str
     remedy: str = ""
+    over: Callable[[], bool] | None = attrs.field(default=None, eq=False, repr=False)
 
     def __str__(self) -> str:
         text = f"{self.path}: {self.reason}"
@@ -77,6 +79,20 @@ class CannotMigrate(MigrationError):
         self.refusals = tuple(refusals)
         super().__init__(" | ".join(map(str, self.refusals)))
 
+    @property
+    def passing(self) -> bool:
+        """
+        Whether all that is in the way will pass by itself.
+        """
+        return all(refusal.over is not None for refusal in self.refusals)
+
+    def over(self) -> bool:
+        """
+        @return: whether everything that will pass has passed, so that it is
+            worth while to walk over the graph again.
+        """
+        return all(each.over() for each in self.refusals if each.over is not None)
+
 
 class NotMovable(MigrationError):
     """
@@ -85,11 +101,18 @@ class NotMovable(MigrationError):
 
     @ivar reason: what it is and why it cannot be moved.
     @ivar remedy: what to do about it; may be empty.
+    @ivar over: L{None} for what never moves by itself.  For what cannot move
+        at this instant, but will be able to without anybody's help, it tells
+        whether it is over: asked again and again, so it has to be quick, it
+        must change nothing, and it must not keep alive what it asks about.
     """
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
+    def __init__(
+        self, reason: str, remedy: str = "", over: Callable[[], bool] | None = None
+    ) -> None:
         self.reason = reason
         self.remedy = remedy
+        self.over = over
         super().__init__(f"{reason}; {remedy}" if remedy else reason)
 
 

@@ -6,6 +6,7 @@ They must know neither the wire nor any serializer's format.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 
 from migrate.graph.registry import Registry
@@ -46,6 +47,21 @@ MODULES = (
     "protocols",
 )
 
+#: The families that only services need which use a certain package: module to
+#: the packages whose classes, or whose classes' bases, are defined there.
+DEFERRED: dict[str, tuple[str, ...]] = {}
+
+
+def _deferrer(module: str) -> Callable[[Registry], None]:
+    """
+    @return: what registers the adapters of a module once it is called.
+    """
+
+    def register(registry: Registry) -> None:
+        import_module(f"{__name__}.{module}").register(registry)
+
+    return register
+
 
 def defaultRegistry() -> Registry:
     """
@@ -57,6 +73,8 @@ def defaultRegistry() -> Registry:
     registry = Registry()
     for name in MODULES:
         import_module(f"{__name__}.{name}").register(registry)
+    for name, packages in DEFERRED.items():
+        registry.defer(packages, _deferrer(name))
     return registry
 
 

@@ -32,7 +32,12 @@ def refusals(walk: Walk, label: str) -> list[Refusal]:
     for number, reason in cycles(walk):
         found.setdefault(number, reason)
     return [
-        Refusal(pathTo(walk, number, label), found[number].reason, found[number].remedy)
+        Refusal(
+            pathTo(walk, number, label),
+            found[number].reason,
+            found[number].remedy,
+            found[number].over,
+        )
         for number in sorted(found)
     ]
 

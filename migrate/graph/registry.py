@@ -7,6 +7,7 @@ It must not know any particular adapter.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -28,6 +29,7 @@ class Registry:
     _interfaces: list[tuple[InterfaceClass, IAdapter]] = attrs.field(factory=list)
     _byName: dict[str, IAdapter] = attrs.field(factory=dict)
     _seekers: list[ISeeker] = attrs.field(factory=list)
+    _deferred: dict[str, Callable[[Registry], None]] = attrs.field(factory=dict)
 
     def register(self, spec: type | InterfaceClass, adapter: IAdapter) -> None:
         """
@@ -46,6 +48,30 @@ class Registry:
             self._byInterface.register([spec], IAdapter, "", adapter)
         else:
             self._byType[spec] = adapter
+
+    def defer(
+        self, packages: Iterable[str], register: Callable[[Registry], None]
+    ) -> None:
+        """
+        Have C{register(registry)} called once somebody asks for the adapter of
+        a class that is defined in one of C{packages} or below, or that derives
+        from such a class, or for an adapter that is named like something in
+        there.  So nobody imports what only some services need.
+        """
+        self._deferred.update(dict.fromkeys(packages, register))
+
+    def _complete(self, dotted: str) -> None:
+        """
+        Register what was deferred until something of that name is met.
+        """
+        parts = dotted.split(".")
+        for length in range(1, len(parts) + 1):
+            register = self._deferred.get(".".join(parts[:length]))
+            if register is not None:
+                for package, other in list(self._deferred.items()):
+                    if other is register:
+                        del self._deferred[package]
+                register(self)
 
     def addSeeker(self, seeker: ISeeker) -> None:
         """
@@ -67,6 +93,9 @@ class Registry:
 
         @return: the adapter that speaks for instances of C{cls}, or L{None}.
         """
+        if self._deferred:
+            for candidate in cls.__mro__:
+                self._complete(str(candidate.__module__))
         for candidate in cls.__mro__:
             found = self._byType.get(candidate)
             if found is not None and (candidate is not object or cls is object):
@@ -82,6 +111,8 @@ class Registry:
         """
         @return: the adapter of that name, or L{None}.
         """
+        if self._deferred:
+            self._complete(name)
         return self._byName.get(name)
 
     def withoutSeekers(self) -> Registry:
@@ -102,6 +133,7 @@ class Registry:
             byType=dict(self._byType),
             byName=dict(self._byName),
             seekers=list(self._seekers),
+            deferred=dict(self._deferred),
         )
         for spec, adapter in self._interfaces:
             twin.register(spec, adapter)

@@ -180,11 +180,11 @@ class Walk:
         Ask for what belongs to the graph and is not reachable from it, until
         that brings nothing new.  It is kept in the list of roots.
         """
-        seekers = self._environment.registry.seekers
+        registry = self._environment.registry
         before = -1
-        while seekers and before != len(self.objects):
+        while registry.seekers and before != len(self.objects):
             before = len(self.objects)
-            for seeker in seekers:
+            for seeker in registry.seekers:
                 for found in list(seeker.seek(self.capture)):
                     if id(found) not in self._numbers:
                         self.rows[0].append(self._element(found))
