@@ -19,7 +19,7 @@ import migrate
 LAYERS = (
     "errors",
     "life",
-    "model limits",
+    "model limits events",
     "interfaces",
     "messages",
     "wire handover",
@@ -49,7 +49,7 @@ LAYERS = (
 )
 
 #: What does no input or output of its own, and has no use for these.
-SANS_IO = ("messages", "wire", "handover", "graph")
+SANS_IO = ("messages", "wire", "events", "handover", "graph")
 IO = ("socket", "select", "selectors", "ssl", "twisted.internet.reactor")
 
 #: The height of each unit, and the units beside it.
