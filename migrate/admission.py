@@ -8,7 +8,7 @@ It must not know what can be claimed, nor how a service is moved.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -64,7 +64,12 @@ class IHouse(Protocol):
         What is published, and the state of each.
         """
 
-    def reserve(self, name: str) -> Offer:
+    def offer(self, name: str, provides: Sequence[str]) -> Offer:
+        """
+        Say what there is, without claiming it.
+        """
+
+    def reserve(self, name: str, provides: Sequence[str]) -> Offer:
         """
         Claim a service.
         """

@@ -8,7 +8,8 @@ It must not know how a conversation goes.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -33,7 +34,9 @@ from migrate.handover import State
 from migrate.identity import Login
 from migrate.policies import Policies
 from migrate.publication import Availability
-from migrate.recipient import RecipientConversation, Wish
+from migrate.recipient import RecipientConversation
+from migrate.request import Wish
+from migrate.resources import Provision
 from migrate.server import CONTROL, MigrationServer, attach
 
 ORPHAN_PATIENCE = 2.0
@@ -62,6 +65,10 @@ class _Once(Factory):
         See L{twisted.internet.interfaces.IProtocolFactory}.
         """
         return self._protocol
+
+
+def _same(thing: object) -> object:
+    return thing
 
 
 class MigrationClient(MigrationServer):
@@ -93,6 +100,8 @@ class MigrationClient(MigrationServer):
         serializer: str = "table",
         login: Login | None = None,
         policies: Policies | None = None,
+        wait: float = 0.0,
+        provide: Mapping[str, Callable[[], Any]] | None = None,
         **options: Any,
     ) -> None:
         """
@@ -103,6 +112,11 @@ class MigrationClient(MigrationServer):
         @param login: for an origin that listens on TCP.
         @param policies: what graphs may name; anything, if the origin is a process
             of this user or of root, by default.
+        @param wait: seconds that the origin is to wait for an instant at which a
+            service can move, if it cannot when it is claimed.
+        @param provide: what makes resources of this process ready, by name: each
+            returns one, or a L{Deferred} of it.  They take the place of what the
+            services call so (L{migrate.interfaces.INamedResources}).
         @param options: see L{MigrationServer}.
         """
         super().__init__(control, **options)
@@ -114,6 +128,8 @@ class MigrationClient(MigrationServer):
         self.serializer = serializer
         self.login = login
         self.policies = Policies() if policies is None else policies
+        self.wait = wait
+        self.provision = Provision({} if provide is None else provide)
         self.done: Deferred[MigrationClient] = Deferred()
         self.taken: list[str] = []
         self.problem: MigrationError | None = None
@@ -147,13 +163,7 @@ class MigrationClient(MigrationServer):
         conversation = self.recipientConversation(
             self.reactor, self.deadlines, self.policy, self.login
         )
-        try:
-            await self._converse(conversation)
-        except MigrationError as error:
-            self.problem = error
-        except Exception as error:
-            self._log.failure("taking over failed")
-            self.problem = MigrationError(f"{type(error).__name__}: {error}")
+        await self._attempt(conversation)
         if self.taken:
             try:
                 await self._publish(conversation)
@@ -166,6 +176,18 @@ class MigrationClient(MigrationServer):
         if not self.taken:
             assert self.problem is not None
             self.done.errback(self.problem)
+
+    async def _attempt(self, conversation: RecipientConversation) -> None:
+        """
+        Have the whole conversation, and note what went wrong.
+        """
+        try:
+            await self._converse(conversation)
+        except MigrationError as error:
+            self.problem = error
+        except Exception as error:
+            self._log.failure("taking over failed")
+            self.problem = MigrationError(f"{type(error).__name__}: {error}")
 
     async def _converse(self, conversation: RecipientConversation) -> None:
         """
@@ -181,9 +203,15 @@ class MigrationClient(MigrationServer):
             ) from error
         await ready
         for name in self._choose(await conversation.services()):
-            await conversation.claim(self._wish(name, conversation))
+            await self._deal(name, conversation)
             if conversation.machine.state is State.CLOSED:
                 return
+
+    async def _deal(self, name: str, conversation: RecipientConversation) -> None:
+        """
+        Do what this client is for, with one service.
+        """
+        await conversation.claim(self._wish(name, conversation))
 
     def _choose(self, states: dict[str, str]) -> list[str]:
         """
@@ -230,7 +258,15 @@ class MigrationClient(MigrationServer):
             environment=self._arrival(conversation, parent=self),
             check=self._check,
             adopted=lambda root: self._adopt(name, root),
+            provision=self.provision,
+            wait=self.wait,
+            waits=lambda why: self.waits(name, why),
         )
+
+    def waits(self, name: str, why: str) -> None:
+        """
+        Called with what the origin waits for.
+        """
 
     def _check(self, root: Any) -> None:
         """
@@ -245,6 +281,9 @@ class MigrationClient(MigrationServer):
         attach(self, root)
         self.publication.publish(name, root)
         self.taken.append(name)
+        for resource, opened in self.provision.opened.items():
+            # The next recipient may have its own.
+            self.resources.setdefault(resource, partial(_same, opened))
         self._log.info("took over {service}", service=name)
 
     async def _publish(self, conversation: RecipientConversation) -> None:

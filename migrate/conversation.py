@@ -232,7 +232,13 @@ class Conversation(Protocol):
             for effect in effects:
                 self.perform(effect, detail)
         except MigrationError as error:
-            self._consequences.appendleft((eventOf(error), error))
+            self._consequences.appendleft((self.eventOf(error), error))
+
+    def eventOf(self, error: MigrationError) -> Event:
+        """
+        @return: what an error that an effect raised means to the machine.
+        """
+        return eventOf(error)
 
     def perform(self, effect: Effect, detail: object) -> None:
         """

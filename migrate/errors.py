@@ -5,6 +5,8 @@ The tree::
 
     MigrationError
     +-- CannotMigrate            a graph that cannot be moved as it is
+    |   +-- CannotMigrateYet     one that soon can, if nothing else is done
+    +-- Objection                the application will not have it moved
     +-- NotMovable               one object of it, said by its adapter
     +-- LoadError                a graph that could not be made again
     |   +-- CannotResolve        a name that means nothing in this process
@@ -79,19 +81,32 @@ class CannotMigrate(MigrationError):
         self.refusals = tuple(refusals)
         super().__init__(" | ".join(map(str, self.refusals)))
 
-    @property
-    def passing(self) -> bool:
+    @classmethod
+    def of(cls, refusals: Sequence[Refusal]) -> CannotMigrate:
         """
-        Whether all that is in the way will pass by itself.
+        @return: the error that says what is in the way, and whether it passes.
         """
-        return all(refusal.over is not None for refusal in self.refusals)
+        passing = all(refusal.over is not None for refusal in refusals)
+        return (CannotMigrateYet if passing else CannotMigrate)(refusals)
+
+
+class CannotMigrateYet(CannotMigrate):
+    """
+    All that is in the way passes by itself.
+    """
 
     def over(self) -> bool:
         """
-        @return: whether everything that will pass has passed, so that it is
-            worth while to walk over the graph again.
+        @return: whether all of it has passed, so that it is worth while to walk
+            over the graph again.
         """
         return all(each.over() for each in self.refusals if each.over is not None)
+
+
+class Objection(MigrationError):
+    """
+    The application was asked, and will not have its service moved now.
+    """
 
 
 class NotMovable(MigrationError):

@@ -30,10 +30,16 @@ class State(enum.Enum):
     """Versions fit; the peer has to prove who it is."""
     TRUSTED = "trusted"
     """Origin: waits for a claim."""
+    ANNOUNCING = "announcing"
+    """Origin: a claim came; the application gets ready to be moved."""
     AUDITING = "auditing"
-    """Origin: a claim came; can the graph move?"""
+    """Origin: can the graph move?"""
+    WAITING = "waiting"
+    """Origin: not at this instant, but it will be able to; still served."""
     CLAIMED = "claimed"
     """Origin: the service is in transit, still served; the recipient prepares."""
+    REHEARSING = "rehearsing"
+    """Origin: a copy of the graph was sent, to be loaded and thrown away; served."""
     TRANSFERRING = "transferring"
     """Origin: the service is paused, the graph sent."""
     COMMITTED = "committed"
@@ -42,6 +48,8 @@ class State(enum.Enum):
     """Recipient: the secondary transport is being made."""
     IDLE = "idle"
     """Recipient: may claim."""
+    REPORTING = "reporting"
+    """Recipient: waits for the origin's report."""
     CLAIMING = "claiming"
     """Recipient: waits for the manifest."""
     PREPARING = "preparing"
@@ -74,9 +82,14 @@ class Event(enum.Enum):
     LIST = "List"
     SERVICES = "Services"
     CLAIM = "Claim"
+    CHECK = "Check"
     NAMES = "NamesPart"
     MANIFEST = "Manifest"
     READY = "Ready"
+    TRY = "Try"
+    WAITING = "Waiting"
+    REHEARSED = "Rehearsed"
+    REPORT = "Report"
     REFUSED = "Refused"
     RECORDS = "Records"
     END = "End"
@@ -91,6 +104,14 @@ class Event(enum.Enum):
     """What was being done has succeeded."""
     DENY = "-deny"
     """What was being done has failed."""
+    LATER = "-later"
+    """Origin: the graph cannot move at this instant, but will be able to."""
+    AGAIN = "-again"
+    """Origin: what was in the way is gone."""
+    INQUIRE = "-inquire"
+    """Recipient: ask what would move."""
+    TRIED = "-tried"
+    """Recipient: a copy of the graph could be made."""
     WANT = "-want"
     """Recipient: claim a service."""
     ASK = "-ask"
@@ -154,8 +175,16 @@ class Effect(enum.Enum):
     """Origin: the service is in transit."""
     UNRESERVE = enum.auto()
     """Origin: the service is available again."""
+    ANNOUNCE = enum.auto()
+    """Origin: tell the application, which may take its time, or object."""
     AUDIT = enum.auto()
     """Origin: find out whether the graph can move."""
+    SEND_WAITING = enum.auto()
+    """Origin: tell what is in the way."""
+    AWAIT = enum.auto()
+    """Origin: look from time to time whether it is gone."""
+    SURVEY = enum.auto()
+    """Origin: find out what would move, and tell."""
     SEND_MANIFEST = enum.auto()
     """Origin: tell what the recipient will need."""
     COLLECT_NAMES = enum.auto()
@@ -163,7 +192,19 @@ class Effect(enum.Enum):
     PREPARE = enum.auto()
     """Recipient: import what the graph needs, check the limits."""
     SEND_READY = enum.auto()
-    """Recipient: let the transfer begin."""
+    """Recipient: let the transfer, or the rehearsal of one, begin."""
+    SEND_CHECK = enum.auto()
+    """Recipient: ask what would move."""
+    NOTE_WAITING = enum.auto()
+    """Recipient: what is in the way at the origin has been told."""
+    NOTE_REPORT = enum.auto()
+    """Recipient: what would move has been told."""
+    SEND_REHEARSED = enum.auto()
+    """Recipient: say that a copy could be made, and how long that took."""
+    SEND_COPY = enum.auto()
+    """Origin: send the descriptors and the records, the service running on."""
+    SEND_REPORT = enum.auto()
+    """Origin: tell what would move."""
     CAPTURE = enum.auto()
     """Origin: write the graph down."""
     PAUSE = enum.auto()

@@ -102,25 +102,56 @@ ORIGIN: Table = {
     },
     _S.TRUSTED: {
         _V.LIST: Step(_S.TRUSTED, (_E.SEND_SERVICES,)),
-        _V.CLAIM: Step(_S.AUDITING, (_E.RESERVE, _E.AUDIT)),
+        _V.CHECK: Step(_S.TRUSTED, (_E.SURVEY,)),
+        _V.CLAIM: Step(_S.ANNOUNCING, (_E.RESERVE, _E.ANNOUNCE)),
         _V.DENY: Step(_S.CLOSED, (_E.SEND_FAILED, _E.CLOSE)),
         _V.FAILED: Step(_S.CLOSED, (_E.CLOSE,)),
         _V.LOST: Step(_S.CLOSED, (_E.CLOSE,)),
     },
+    _S.ANNOUNCING: {
+        _V.ADMIT: Step(_S.AUDITING, (_E.AUDIT,)),
+        _V.DENY: Step(_S.TRUSTED, (_E.UNRESERVE, _E.SEND_REFUSED)),
+        _V.TIMEOUT: Step(_S.TRUSTED, (_E.UNRESERVE, _E.SEND_REFUSED)),
+        _V.FAILED: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+        _V.LOST: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+    },
     _S.AUDITING: {
         _V.ADMIT: Step(_S.CLAIMED, (_E.SEND_MANIFEST,)),
+        _V.LATER: Step(_S.WAITING, (_E.SEND_WAITING, _E.AWAIT)),
         _V.DENY: Step(_S.TRUSTED, (_E.UNRESERVE, _E.SEND_REFUSED)),
+        _V.FAILED: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
         _V.LOST: Step(_S.CLOSED, (_E.UNRESERVE, _E.CLOSE)),
+    },
+    _S.WAITING: {
+        _V.AGAIN: Step(_S.AUDITING, (_E.AUDIT,)),
+        _V.DENY: Step(_S.CLOSED, (_E.UNRESERVE, _E.SEND_FAILED, _E.CLOSE)),
+        _V.TIMEOUT: Step(_S.TRUSTED, (_E.UNRESERVE, _E.SEND_REFUSED)),
+        _V.FAILED: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+        _V.LOST: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
     },
     _S.CLAIMED: {
         _V.READY: Step(_S.TRANSFERRING, (_E.CAPTURE, _E.PAUSE, _E.SEND_GRAPH)),
+        _V.TRY: Step(_S.REHEARSING, (_E.CAPTURE, _E.SEND_COPY)),
         _V.REFUSED: Step(_S.TRUSTED, (_E.UNRESERVE, _E.REPORT)),
         _V.DENY: Step(_S.CLOSED, (_E.UNRESERVE, _E.SEND_FAILED, _E.CLOSE)),
         _V.FAILED: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
         _V.TIMEOUT: Step(_S.CLOSED, (_E.UNRESERVE, _E.SEND_FAILED, _E.CLOSE)),
         _V.LOST: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
     },
+    _S.REHEARSING: {
+        _V.REHEARSED: Step(_S.TRUSTED, (_E.UNRESERVE, _E.SEND_REPORT)),
+        _V.LATER: Step(_S.WAITING, (_E.SEND_WAITING, _E.AWAIT)),
+        _V.REFUSED: Step(_S.TRUSTED, (_E.UNRESERVE, _E.REPORT)),
+        _V.DENY: Step(_S.CLOSED, (_E.UNRESERVE, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)),
+        _V.FAILED: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+        _V.TIMEOUT: Step(
+            _S.CLOSED, (_E.UNRESERVE, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)
+        ),
+        _V.LOST: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+    },
     _S.TRANSFERRING: {
+        # Nothing is paused yet: the capture found something new.
+        _V.LATER: Step(_S.WAITING, (_E.SEND_WAITING, _E.AWAIT)),
         _V.PREPARED: Step(_S.COMMITTED, (_E.SEND_COMMIT,)),
         _V.REFUSED: Step(_S.TRUSTED, (_E.RESUME, _E.UNRESERVE, _E.REPORT)),
         _V.DENY: _ROLL_BACK,
@@ -187,6 +218,7 @@ RECIPIENT: Table = {
     _S.IDLE: {
         _V.ASK: Step(_S.IDLE, (_E.SEND_LIST,)),
         _V.SERVICES: Step(_S.IDLE, (_E.REPORT_SERVICES,)),
+        _V.INQUIRE: Step(_S.REPORTING, (_E.SEND_CHECK,)),
         _V.WANT: Step(_S.CLAIMING, (_E.SEND_CLAIM,)),
         # It has crossed this side's own refusal.
         _V.ROLLBACK: Step(_S.IDLE),
@@ -195,7 +227,16 @@ RECIPIENT: Table = {
         _V.TIMEOUT: _FAIL,
         _V.LOST: _END,
     },
+    _S.REPORTING: {
+        _V.REPORT: Step(_S.IDLE, (_E.NOTE_REPORT,)),
+        _V.ROLLBACK: Step(_S.REPORTING),
+        _V.DENY: _FAIL,
+        _V.FAILED: _END,
+        _V.TIMEOUT: _FAIL,
+        _V.LOST: _END,
+    },
     _S.CLAIMING: {
+        _V.WAITING: Step(_S.CLAIMING, (_E.NOTE_WAITING,)),
         _V.NAMES: Step(_S.CLAIMING, (_E.COLLECT_NAMES,)),
         _V.MANIFEST: Step(_S.PREPARING, (_E.PREPARE,)),
         _V.REFUSED: Step(_S.IDLE, (_E.REPORT,)),
@@ -216,6 +257,7 @@ RECIPIENT: Table = {
         _V.RECORDS: Step(_S.RECEIVING, (_E.FEED,)),
         _V.END: Step(_S.RECEIVING, (_E.NOTE_END,)),
         _V.COMPLETE: Step(_S.LOADING, (_E.LOAD,)),
+        _V.WAITING: Step(_S.CLAIMING, (_E.DISCARD, _E.NOTE_WAITING)),
         _V.ROLLBACK: Step(_S.IDLE, (_E.DISCARD, _E.REPORT)),
         _V.DENY: Step(_S.CLOSED, (_E.DISCARD, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)),
         _V.FAILED: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
@@ -224,6 +266,7 @@ RECIPIENT: Table = {
     },
     _S.LOADING: {
         _V.ADMIT: Step(_S.PREPARED, (_E.SEND_PREPARED,)),
+        _V.TRIED: Step(_S.REPORTING, (_E.DISCARD, _E.SEND_REHEARSED)),
         _V.DENY: Step(_S.IDLE, (_E.DISCARD, _E.SEND_REFUSED, _E.REPORT)),
         _V.LOST: Step(_S.CLOSED, (_E.DISCARD, _E.REPORT, _E.CLOSE)),
     },

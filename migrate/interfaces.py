@@ -9,12 +9,79 @@ what an object I{is}, a serializer decides how that is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from zope.interface import Attribute, Interface
 
 from migrate.model import Actions, Description, Descriptor, External, Named
+
+
+class IAboutToMigrate(Interface):
+    """
+    To be implemented by classes of an application: services, factories,
+    protocols, whatever is in the graph of a service that is published.
+    """
+
+    def aboutToMigrate() -> Any:
+        """
+        Somebody has claimed the service, which runs on; once everybody who was
+        told has answered, it is looked at whether it can move.  Called once a
+        claim, at the origin; not for a check or a rehearsal.
+
+        @return: L{None}, or a L{twisted.internet.defer.Deferred} that the move
+            waits for, to the deadline for preparing.  If it fails, or if this
+            raises, the service stays, and the other side is told why: by a
+            L{migrate.errors.Objection} of the application's own, for one.
+        """
+
+
+class IMigrated(Interface):
+    """
+    To be implemented by classes of an application.
+    """
+
+    def migrated() -> None:
+        """
+        This object has arrived in a new process, which owns the service now.
+        Everything of it is in place: transports are watched, timers count, but
+        nothing has been read yet, nor has a timer fired.  In no order that can be
+        relied upon.  Must not fail: the service cannot go back; a failure is
+        logged.
+        """
+
+
+class IMigrationFailed(Interface):
+    """
+    To be implemented by classes of an application.
+    """
+
+    def migrationFailed(reason: Any) -> None:
+        """
+        The service stays in this process after all, and runs on as it did.
+        Called at the origin once L{IAboutToMigrate.aboutToMigrate} was, on
+        whoever implements this.
+
+        @param reason: a L{migrate.errors.MigrationError}.
+        """
+
+
+class INamedResources(Interface):
+    """
+    To be implemented by services of an application: the one that is published,
+    or those below it.
+    """
+
+    def namedResources() -> Mapping[str, object]:
+        """
+        Name what a recipient may have of its own: an open database, connections
+        to other hosts, a cache.  Asked in each process, whenever the service is
+        claimed there.
+
+        @return: objects by name.  One that the recipient provides stays at the
+            origin, and its place is taken by the recipient's; one that it does
+            not provide moves like any other object, or is refused like one.
+        """
 
 
 class ICapture(Interface):
@@ -93,6 +160,12 @@ class ILoading(Interface):
         Call C{action} when the recipient owns the graph, in the order of
         registration: start to read, to write, to count down.  Until then
         nothing of the graph may do I/O.  It must not fail.
+        """
+
+    def onAdopted(action: Callable[[], None]) -> None:
+        """
+        Call C{action} once the recipient owns the graph and all of it is
+        started, in the order of registration.  It must not fail.
         """
 
     def onDiscard(action: Callable[[], None]) -> None:
@@ -197,6 +270,15 @@ class IDump(Interface):
     )
     names: Sequence[Named] = Attribute("All that the graph needs imported.")
     objects: int = Attribute("How many objects move.")
+    externals: frozenset[str] = Attribute(
+        "The names of what stays outside and is referred to."
+    )
+
+    def survey() -> Any:
+        """
+        @return: what would move, in numbers: a L{migrate.graph.survey.Survey}.
+            Nothing of it is worked out before somebody asks.
+        """
 
 
 class ILoader(Interface):
@@ -245,6 +327,15 @@ class ISerializer(Interface):
         @param label: what paths in reports begin with.
         @param environment: a L{migrate.graph.Environment}.
         @raise migrate.errors.CannotMigrate: with all refusals at once.
+        """
+
+    def survey(root: object, label: str, environment: Any) -> Any:
+        """
+        Find out what would move, and what cannot, without doing anything to it.
+        The parameters are those of L{dump}.
+
+        @return: a L{migrate.graph.survey.Survey}.  Its refusals are what
+            C{dump} raises; the rest speaks of what would move without them.
         """
 
     def loader(environment: Any) -> ILoader:

@@ -21,9 +21,15 @@ MAX_REASON = 256 * 1024
 Characters of a reason that travel; a longer one loses its middle.
 """
 
+MAX_RESOURCES = 1000
+"""
+Resources that a recipient may have for one service.
+"""
+
 Role: TypeAlias = Literal["origin", "recipient"]
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1 << 48)]
 Small: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
 Label: TypeAlias = Annotated[str, msgspec.Meta(max_length=4096)]
 ScramText: TypeAlias = Annotated[str, msgspec.Meta(max_length=8192)]
 Reason: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
@@ -165,10 +171,42 @@ class Claim(Message, frozen=True):
 
     @ivar service: its name.
     @ivar serializer: in which way it is to be written.
+    @ivar wait: for how many seconds the origin may wait for an instant at which
+        the service can move.
+    @ivar provides: the names of the resources that the recipient has of its own.
+    @ivar rehearsal: whether it is going to be a rehearsal only.
     """
 
     service: Label
     serializer: Label
+    wait: Seconds = 0.0
+    provides: Annotated[list[Label], msgspec.Meta(max_length=MAX_RESOURCES)] = []
+    rehearsal: bool = False
+
+
+class Check(Message, frozen=True):
+    """
+    The recipient asks what would move, and what could not.
+
+    @ivar service: its name.
+    @ivar serializer: in which way it would be written.
+    @ivar provides: as in L{Claim}.
+    """
+
+    service: Label
+    serializer: Label
+    provides: Annotated[list[Label], msgspec.Meta(max_length=MAX_RESOURCES)] = []
+
+
+class Waiting(Message, frozen=True):
+    """
+    The service cannot move at this instant, but will be able to.  The origin
+    serves it on, and sends a new manifest when the time has come.
+
+    @ivar reason: what is in the way.
+    """
+
+    reason: Reason
 
 
 class NamesPart(Message, frozen=True):
@@ -188,18 +226,51 @@ class Manifest(Message, frozen=True):
         those of the L{NamesPart} messages before.
     @ivar descriptors: how many descriptors will come.
     @ivar objects: how many objects will come.
+    @ivar resources: the names of those resources of the recipient's that will
+        be needed.
     """
 
     service: Label
     names: list[Name]
     descriptors: Count
     objects: Count
+    resources: list[Label] = []
 
 
 class Ready(Message, frozen=True):
     """
     The recipient can load what the manifest speaks of.
     """
+
+
+class Try(Message, frozen=True):
+    """
+    The recipient can load what the manifest speaks of, and is going to throw it
+    away.
+    """
+
+
+class Rehearsed(Message, frozen=True):
+    """
+    The recipient has loaded a copy, and thrown it away.
+
+    @ivar seconds: how long it took to load.
+    """
+
+    seconds: Seconds
+
+
+class Report(Message, frozen=True):
+    """
+    What would move, and what could not; the answer to L{Check} and
+    L{Rehearsed}.
+
+    @ivar survey: what a L{migrate.graph.survey.Survey} says as a dictionary.
+    @ivar seconds: how long the steps took, by name.
+    """
+
+    survey: dict[str, object]
+    seconds: Annotated[dict[Label, Seconds], msgspec.Meta(max_length=16)]
 
 
 class _Trouble(Message, frozen=True):
@@ -284,9 +355,14 @@ MESSAGES: tuple[type[Message], ...] = (
     List,
     Services,
     Claim,
+    Check,
+    Waiting,
     NamesPart,
     Manifest,
     Ready,
+    Try,
+    Rehearsed,
+    Report,
     Refused,
     Records,
     End,

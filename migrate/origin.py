@@ -1,5 +1,6 @@
 """
-The side that gives a service up: one conversation with one recipient.
+The side that gives a service up: one conversation with one recipient, and the turn
+in which the service moves.
 
 It must not know what is published, nor where the control endpoint is: the
 server that it belongs to tells it.
@@ -12,48 +13,27 @@ import os
 
 from twisted.logger import Logger
 
-from migrate.admission import IHouse, OriginAdmission
+from migrate.admission import IHouse
 from migrate.conversation import errorOf, eventOf
 from migrate.descriptors import closeAll
-from migrate.errors import (
-    MigrationError,
-    NotTrusted,
-    PeerLost,
-    RemoteProtocolError,
-    ServiceUnavailable,
-)
+from migrate.errors import MigrationError, PeerLost, RemoteProtocolError
+from migrate.grant import OriginGrant
 from migrate.graph.collector import uncollected
 from migrate.handover import Event, State
-from migrate.identity import isOwn
-from migrate.interfaces import ISerializer
 from migrate.life import COMMITTED, RESUMED, LifeWatch
-from migrate.transfer import Transfer
 from migrate.turn import flush, isReady, receiveSome
-from migrate.wire import (
-    Claim,
-    Commit,
-    Failed,
-    Refused,
-    Rollback,
-    Services,
-    ServiceStatus,
-    explain,
-    manifest,
-)
+from migrate.wire import Commit, Failed, Refused, Rollback, explain
 
 
-class OriginConversation(OriginAdmission):
+class OriginConversation(OriginGrant):
     """
     The whole of the origin's end of one conversation.
-
-    @ivar transfer: that of the service which is claimed.
     """
 
     _log = Logger()
 
     def __init__(self, house: IHouse) -> None:
         super().__init__(house)
-        self.transfer: Transfer | None = None
         self._watch: LifeWatch | None = None
         self._given = False
 
@@ -65,72 +45,16 @@ class OriginConversation(OriginAdmission):
         with uncollected():
             super()._run()
 
-    # The claim.
-
-    def doSendServices(self, _: object) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        states = self.house.states()
-        self.send(Services([ServiceStatus(*item) for item in states.items()]))
-
-    def doReserve(self, message: Claim) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        if self._sender is None:
-            raise RemoteProtocolError("a claim came before the secondary connection")
-        serializer = self._serializer(message.serializer)
-        offer = self.house.reserve(message.service)
-        self.transfer = Transfer(offer, serializer, self._sender)
-
-    def _serializer(self, name: str) -> ISerializer:
-        serializer = self.house.serializers.get(name)
-        if serializer is None:
-            known = ", ".join(self.house.serializers)
-            raise ServiceUnavailable(f"no serializer {name!r} here; there are {known}")
-        # Loading a pickle may run anything: it is for one's own processes.
-        if name == "pickle" and not isOwn(self.transport.getHandle()):
-            raise NotTrusted(
-                "the pickle serializer is for processes of the same user, over a "
-                "UNIX control socket"
-            )
-        return serializer
-
-    def _claimed(self) -> Transfer:
-        assert self.transfer is not None
-        return self.transfer
-
-    def doAudit(self, _: object) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        audit = self._claimed().audit()
-        names = [(name.module, name.qualname) for name in audit.names]
-        self.happen(Event.ADMIT, (names, len(audit.filenos), audit.objects))
-
-    def doSendManifest(self, needs: tuple[list[tuple[str, str]], int, int]) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        for message in manifest(self._claimed().offer.name, *needs):
-            self.send(message)
-
-    def doUnreserve(self, _: object) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        transfer, self.transfer = self.transfer, None
-        if transfer is not None:
-            transfer.offer.restore()
-
     # The blocking turn.
 
     def doCapture(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        self._claimed().capture(self.deadlines.transfer)
+        transfer = self._claimed()
+        if transfer.rehearsal is (self.machine.state is State.TRANSFERRING):
+            raise RemoteProtocolError("it was claimed for something else")
+        transfer.capture(self.deadlines.transfer)
 
     def doPause(self, _: object) -> None:
         """
@@ -193,6 +117,7 @@ class OriginConversation(OriginAdmission):
         assert self.peer is not None
         transfer.offer.depart()
         self._given = True
+        self.forget()
         self.house.moved(transfer.report(self.peer.pid))
 
     def doResume(self, _: object) -> None:
@@ -208,8 +133,9 @@ class OriginConversation(OriginAdmission):
         """
         See L{migrate.handover.Effect}.
         """
-        self.doReport(detail)
-        self.complain(Refused, detail)
+        problem = self.why(detail)
+        self.doReport(problem)
+        self.complain(Refused, problem)
 
     def doSendFailed(self, detail: object) -> None:
         """

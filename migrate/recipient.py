@@ -9,74 +9,37 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
-import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from migrate.conversation import Deadlines, errorOf
 from migrate.credentials import UserPolicy
-from migrate.descriptors import closeAll, ensureRoom
+from migrate.descriptors import closeAll
 from migrate.errors import (
-    CannotResolve,
-    Forbidden,
     MalformedTable,
     MigrationError,
-    NotTrusted,
     PeerLost,
-    RemoteProtocolError,
 )
-from migrate.graph import Environment
-from migrate.graph.names import resolve
 from migrate.handover import Event, State
-from migrate.identity import Login, isOwn
-from migrate.interfaces import ILoader, ISerializer
-from migrate.introduction import RecipientIntroduction
+from migrate.identity import Login
 from migrate.life import ADOPTED, COMMITTED, LifeWatch
-from migrate.limits import GRAPH, MANIFEST
-from migrate.model import Named
+from migrate.limits import GRAPH
+from migrate.request import RecipientRequest
 from migrate.wire import (
-    MAX_NAMES,
     Adopted,
-    Claim,
     End,
     Failed,
-    List,
-    Manifest,
-    NamesPart,
     Prepared,
-    Ready,
     Records,
     Refused,
-    Services,
 )
 
 
-@attrs.frozen
-class Wish:
-    """
-    What to do with a claimed service.
-
-    @ivar service: what it is published as.
-    @ivar serializer: in which way it is to come.
-    @ivar environment: what the loading needs to know.
-    @ivar check: called with the root before anything is owned; may refuse by a
-        L{MigrationError}.
-    @ivar adopted: called with the root once it is owned and started.
-    """
-
-    service: str
-    serializer: ISerializer
-    environment: Environment
-    check: Callable[[Any], None]
-    adopted: Callable[[Any], None]
-
-
-class RecipientConversation(RecipientIntroduction):
+class RecipientConversation(RecipientRequest):
     """
     The whole of the recipient's end of one conversation.
     """
@@ -91,43 +54,12 @@ class RecipientConversation(RecipientIntroduction):
         login: Login | None = None,
     ) -> None:
         super().__init__(reactor, deadlines, policy, login)
-        self._listing: Deferred[dict[str, str]] | None = None
-        self._claimed: Deferred[Any] | None = None
         self._closed: Deferred[None] = Deferred()
-        self._wish: Wish | None = None
-        self._names: list[tuple[str, str]] = []
         self._secondaryOver = False
         self._watch: LifeWatch | None = None
-        self._loader: ILoader | None = None
         self._root: Any = None
-        self._nameLength = 0
-        self._recordBytes = 0
-        self._chunks = 0
-        self._end: End | None = None
 
     # What a caller asks for.
-
-    def services(self) -> Deferred[dict[str, str]]:
-        """
-        Ask what the origin publishes.
-
-        @return: the state of each, by name.
-        """
-        self._listing = Deferred()
-        self.happen(Event.ASK)
-        return self._listing or succeed({})
-
-    def claim(self, wish: Wish) -> Deferred[Any]:
-        """
-        Take a service over.
-
-        @return: fires with the root once it is adopted; fails with a
-            L{MigrationError} if it stays.
-        """
-        done = self._claimed = Deferred()
-        self._wish = wish
-        self.happen(Event.WANT)
-        return done
 
     def close(self) -> Deferred[None]:
         """
@@ -138,21 +70,7 @@ class RecipientConversation(RecipientIntroduction):
         self.transport.loseConnection()
         return self._closed
 
-    # Deadlines.
-
-    def limits(self) -> Mapping[State, float]:
-        """
-        See L{Conversation.limits}.
-        """
-        return {
-            State.GREETING: self.deadlines.greeting,
-            State.IDENTIFYING: self.deadlines.greeting,
-            State.ATTACHING: self.deadlines.greeting,
-            # Only while the origin is to tell what it publishes.
-            State.IDLE: self.deadlines.preparing,
-            State.CLAIMING: self.deadlines.preparing,
-            State.RECEIVING: self.deadlines.transfer,
-        }
+    # Descriptors.
 
     def batchCame(self, batch: list[int]) -> None:
         """
@@ -188,73 +106,6 @@ class RecipientConversation(RecipientIntroduction):
             receiver.doRead()
         super().connectionLost(reason)
 
-    # The claim.
-
-    def doSendList(self, _: object) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        self.send(List())
-
-    def doReportServices(self, message: Services) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        listing, self._listing = self._listing, None
-        if listing is not None:
-            listing.callback({each.name: each.state for each in message.services})
-
-    def doSendClaim(self, _: object) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        assert self._wish is not None
-        # Loading a pickle may run anything: it is for one's own processes.
-        if self._wish.serializer.name == "pickle" and not isOwn(
-            self.transport.getHandle()
-        ):
-            raise NotTrusted("a pickle is taken only from a process of the same user")
-        self._names, self._nameLength = [], 0
-        self.send(Claim(self._wish.service, self._wish.serializer.name))
-
-    def doCollectNames(self, message: NamesPart) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        self._names += message.names
-        self._nameLength += sum(len(m) + len(name) for m, name in message.names)
-        if len(self._names) > MAX_NAMES or self._nameLength > MANIFEST:
-            raise RemoteProtocolError(
-                f"the manifest has over {MAX_NAMES} names, or {MANIFEST} characters"
-            )
-
-    def doPrepare(self, message: Manifest) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        assert self._wish is not None
-        ensureRoom(message.descriptors)
-        missing = []
-        policy = self._wish.environment.policy
-        for module, qualname in [*self._names, *message.names]:
-            try:
-                resolve(Named(module, qualname), policy)
-            except (CannotResolve, Forbidden) as error:
-                missing.append(str(error))
-        if missing:
-            raise CannotResolve("; ".join(missing))
-        self.happen(Event.ADMIT)
-
-    def doSendReady(self, _: object) -> None:
-        """
-        See L{migrate.handover.Effect}.
-        """
-        assert self._wish is not None
-        self._loader = self._wish.serializer.loader(self._wish.environment)
-        self._chunks = self._recordBytes = 0
-        self._end = None
-        self.send(Ready())
-
     # The transfer.
 
     def doFeed(self, message: Records) -> None:
@@ -266,7 +117,9 @@ class RecipientConversation(RecipientIntroduction):
         self._recordBytes += len(message.data)
         if self._recordBytes > GRAPH:
             raise MalformedTable(f"a service brings over {GRAPH} bytes of records")
+        began = time.monotonic()
         self._loader.feed(message.data)
+        self._loading += time.monotonic() - began
 
     def doNoteEnd(self, message: End) -> None:
         """
@@ -300,9 +153,11 @@ class RecipientConversation(RecipientIntroduction):
         assert self._loader is not None
         assert self._receiver is not None
         assert self._wish is not None
+        began = time.monotonic()
         self._root = self._loader.finish(self._receiver.take())
         self._wish.check(self._root)
-        self.happen(Event.ADMIT)
+        self._loading += time.monotonic() - began
+        self.happen(Event.TRIED if self._wish.rehearsal else Event.ADMIT)
 
     def doSendPrepared(self, _: object) -> None:
         """
@@ -379,12 +234,11 @@ class RecipientConversation(RecipientIntroduction):
         """
         Tell whoever waits that it will not be.
         """
-        waiting = [self._ready, self._listing, self._claimed]
-        if self.machine.state is not State.CLOSED:
-            waiting = [self._claimed]
-        else:
+        waiting: list[Deferred[Any] | None] = [self._claimed, self._inquiry]
+        if self.machine.state is State.CLOSED:
+            waiting += [self._ready, self._listing]
             self._ready = self._listing = None
-        self._claimed = self._wish = None
+        self._claimed = self._inquiry = self._wish = None
         for each in waiting:
             if each is not None and not each.called:
                 each.errback(error)

@@ -38,6 +38,7 @@ from migrate.graph import Environment, PickleSerializer, Registry, TableSerializ
 from migrate.handover import Event
 from migrate.interfaces import ISerializer
 from migrate.limits import Complaints, Limits
+from migrate.offers import Offers
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
 from migrate.transfer import Moved, Offer
@@ -69,19 +70,6 @@ class ControlFactory(ServerFactory):
         return conversation
 
 
-def detach(service: Any) -> None:
-    """
-    Take a service out of its parent without a word to either: it runs on
-    elsewhere.
-    """
-    parent = service.parent
-    if parent is None:
-        return
-    parent.services[:] = [other for other in parent.services if other is not service]
-    if service.name is not None:
-        parent.namedServices.pop(service.name, None)
-
-
 def attach(parent: Any, service: Any) -> None:
     """
     Make a service that runs already the child of C{parent}, without starting it
@@ -106,6 +94,9 @@ class MigrationServer(MultiService):
 
     @cvar originConversation: what speaks with one recipient.
     @ivar publication: what is published.
+    @ivar resources: what finds the objects that a recipient may have of its own,
+        by name, beside those that a service names
+        (L{migrate.interfaces.INamedResources}).
     @ivar unasked: how many descriptors came where only messages may; they were
         closed at once.
     @ivar whenEmpty: called once everything published is gone, and the control
@@ -158,6 +149,8 @@ class MigrationServer(MultiService):
         self.serializers: Mapping[str, ISerializer] = {
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
+        self.resources: dict[str, Callable[[], object]] = {}
+        self._offers = Offers(self, self.publication, self.resources, self.environment)
         self.conversations: set[OriginAdmission] = set()
         self.unasked = 0
         self._strangers: dict[OriginAdmission, None] = {}
@@ -270,34 +263,19 @@ class MigrationServer(MultiService):
             registry=self.registry, reactor=self.reactor, externals=externals
         )
 
-    def reserve(self, name: str) -> Offer:
+    def reserve(self, name: str, provides: Sequence[str] = ()) -> Offer:
         """
-        Put a service in transit.
-
-        @raise ServiceUnavailable: it cannot be had.
+        See L{Offers.reserve}.
         """
         if name == CONTROL:
             return self._reserveControl()
-        service: Any = self.publication.reserve(name)
-        forbidden = [
-            (other, f"it is published on its own, as {label!r}")
-            for label, other in self.publication.services().items()
-            if other is not service
-        ]
-        if service.parent is not self:
-            forbidden.append((self, "it is the migration server of this process"))
-        externals = {} if service.parent is None else {"parent": service.parent}
-        return Offer(
-            name,
-            service,
-            attrs.evolve(self.environment(**externals), forbidden=forbidden),
-            restore=lambda: self.publication.restore(name),
-            depart=lambda: self._depart(name, service),
-        )
+        return self._offers.reserve(name, provides)
 
-    def _depart(self, name: str, service: Any) -> None:
-        self.publication.depart(name)
-        detach(service)
+    def offer(self, name: str, provides: Sequence[str] = ()) -> Offer:
+        """
+        See L{Offers.offer}.
+        """
+        return self._offers.offer(name, provides)
 
     def _reserveControl(self) -> Offer:
         left = self.publication.names()
@@ -319,6 +297,7 @@ class MigrationServer(MultiService):
             ),
             restore=self._restoreControl,
             depart=self._departControl,
+            told=False,
         )
 
     def _restoreControl(self) -> None:

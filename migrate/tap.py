@@ -12,8 +12,9 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar, NoReturn
 
 import attrs
@@ -27,6 +28,11 @@ from twisted.python import reflect, usage
 from migrate.conversation import Deadlines
 from migrate.credentials import UserPolicy
 from migrate.errors import MigrationError
+
+MOST_SECONDS = 1e9
+"""
+Seconds that any option takes.
+"""
 
 
 class CommonOptions(usage.Options, AuthOptionMixin):
@@ -74,6 +80,7 @@ class CommonOptions(usage.Options, AuthOptionMixin):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self["peers"] = []
+        self["resources"] = []
 
     def opt_peer(self, name: str) -> None:
         """
@@ -81,6 +88,14 @@ class CommonOptions(usage.Options, AuthOptionMixin):
         other side on a UNIX control socket.  May be given more than once.
         """
         self["peers"].append(name)
+
+    def opt_resource(self, text: str) -> None:
+        """
+        NAME=OBJECT: what the dotted name OBJECT stands for is what a recipient
+        may have of its own, as NAME: see --provide of migrate-client.  May be given
+        more than once.
+        """
+        self["resources"].append(split(text, "--resource"))
 
     def postOptions(self) -> None:
         """
@@ -94,23 +109,13 @@ class CommonOptions(usage.Options, AuthOptionMixin):
         try:
             self["policy"] = UserPolicy.fromNames(self["peers"])
             self["deadlines"] = Deadlines(
-                greeting=self._seconds("greeting-deadline"),
-                preparing=self._seconds("preparing-deadline"),
-                transfer=self._seconds("deadline"),
+                **{
+                    field: seconds(option, self[option])
+                    for field, option in _DEADLINES.items()
+                }
             )
         except (MigrationError, ValueError) as error:
             raise usage.UsageError(str(error)) from error
-
-    def _seconds(self, option: str) -> float:
-        try:
-            value = float(self[option])
-        except ValueError:
-            value = 0.0
-        if not 0 < value < float("inf"):
-            raise ValueError(
-                f"--{option} {self[option]}: give a positive number of seconds"
-            )
-        return value
 
     def common(self) -> dict[str, Any]:
         """
@@ -122,6 +127,27 @@ class CommonOptions(usage.Options, AuthOptionMixin):
             "fence": not self["no-fence"],
             "checkers": self.get("credCheckers", []),
         }
+
+
+_DEADLINES = {
+    "greeting": "greeting-deadline",
+    "preparing": "preparing-deadline",
+    "transfer": "deadline",
+}
+
+
+def seconds(option: str, text: str, least: float = 1e-3) -> float:
+    """
+    @param least: the smallest number that may be given.
+    @raise ValueError: it is no such number.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not least <= value <= MOST_SECONDS:
+        raise ValueError(f"--{option} {text}: give a positive number of seconds")
+    return value
 
 
 def split(text: str, option: str) -> tuple[str, str]:
@@ -136,18 +162,42 @@ def split(text: str, option: str) -> tuple[str, str]:
     return name, what
 
 
+def namedBy(option: str, dotted: str) -> Any:
+    """
+    @return: what a dotted name stands for.
+    @raise usage.UsageError: nothing.
+    """
+    try:
+        return reflect.namedAny(dotted)
+    except (
+        reflect.ModuleNotFound,
+        reflect.ObjectNotFound,
+        reflect.InvalidName,
+        AttributeError,
+    ) as e:
+        raise usage.UsageError(f"{option}: cannot find {dotted}: {e}") from e
+
+
+def resourcesOf(options: Any) -> dict[str, Callable[[], object]]:
+    """
+    @return: what finds the objects of C{--resource} by their names, whenever they
+        are asked for.
+    @raise usage.UsageError: one is not there.
+    """
+    found: dict[str, Callable[[], object]] = {}
+    for name, dotted in options["resources"]:
+        namedBy("--resource", dotted)
+        found[name] = partial(namedBy, "--resource", dotted)
+    return found
+
+
 def serviceOf(dotted: str) -> IService:
     """
     @param dotted: the name of something that is, or when called returns, an
         L{IService}.
     @raise usage.UsageError: it does not.
     """
-    try:
-        found = reflect.namedAny(dotted)
-    except (reflect.ModuleNotFound, reflect.ObjectNotFound, reflect.InvalidName) as e:
-        raise usage.UsageError(f"--service: cannot find {dotted}: {e}") from e
-    except AttributeError as e:
-        raise usage.UsageError(f"--service: cannot find {dotted}: {e}") from e
+    found = namedBy("--service", dotted)
     if IService.providedBy(found):
         return found
     made = found() if callable(found) else found
@@ -291,15 +341,16 @@ class Outcome:
     """
 
     options: Any
+    _stdout: int = attrs.field(init=False)
     _stderr: int = attrs.field(init=False)
     _pipe: int | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         """
-        Keep standard error, which twistd gives to the log, and a daemon to
-        nobody.
+        Keep standard output and error, which twistd gives to the log, and a
+        daemon to nobody.
         """
-        self._stderr = os.dup(2)
+        self._stdout, self._stderr = os.dup(1), os.dup(2)
 
     def postpone(self) -> None:
         """
@@ -315,6 +366,14 @@ class Outcome:
         All is well.
         """
         self._tell(b"0")
+
+    def say(self, lines: Iterable[str]) -> None:
+        """
+        Write lines to standard output.
+        """
+        text = "".join(f"{line}\n" for line in lines).encode()
+        while text:
+            text = text[os.write(self._stdout, text) :]
 
     def warn(self, message: str) -> None:
         """
@@ -339,9 +398,10 @@ class Outcome:
 
     def close(self) -> None:
         """
-        Nothing more will be said: let go of standard error, whose reader may
-        wait for its end.
+        Nothing more will be said: let go of standard output and error, whose
+        reader may wait for their end.
         """
+        os.close(self._stdout)
         os.close(self._stderr)
 
     def _tell(self, status: bytes) -> None:

@@ -14,6 +14,7 @@ from migrate.tap import (
     Outcome,
     PidFile,
     pluginService,
+    resourcesOf,
     serviceOf,
     split,
 )
@@ -99,6 +100,7 @@ def makeService(options: Options) -> MigrationServer:
     outcome = Outcome(twistd)
     try:
         server = CommandLineServer(options["control"], **options.common())
+        server.resources.update(resourcesOf(options))
         for name, dotted in options["services"]:
             server.publish(name, serviceOf(dotted))
         for name, commandLine in options["plugins"]:

@@ -14,9 +14,16 @@ import attrs
 
 from migrate.errors import PeerLost, RemoteProtocolError
 from migrate.graph import Environment
+from migrate.graph.survey import Survey
 from migrate.interfaces import IDump, ISecondarySender, ISerializer
 from migrate.janitor import Janitor
 from migrate.wire import End, Message, slices
+
+COPYING = 1.0
+"""
+Seconds that a recipient has at most to take the descriptors of a copy: the service
+stands still for as long.
+"""
 
 
 @attrs.frozen
@@ -29,6 +36,7 @@ class Offer:
     @ivar environment: what the walk needs to know.
     @ivar restore: call it if the service stays.
     @ivar depart: call it if the service is another process's.
+    @ivar told: whether the application is told of what happens to it.
     """
 
     name: str
@@ -36,6 +44,7 @@ class Offer:
     environment: Environment
     restore: Callable[[], None]
     depart: Callable[[], None]
+    told: bool = True
 
 
 @attrs.frozen
@@ -64,14 +73,21 @@ class Transfer:
     The transfer of one claimed service.
 
     @ivar offer: what was claimed.
+    @ivar rehearsal: whether a copy is all that is wanted.
     @ivar deadline: C{time.monotonic()} seconds by which the turn has to end;
         set by L{capture}.
+    @ivar spent: seconds that the last walk over the graph took.
+    @ivar survey: what was copied, if anything was.
     """
 
     offer: Offer
     _serializer: ISerializer
     _sender: ISecondarySender
+    rehearsal: bool = False
     deadline: float = attrs.field(default=0.0, init=False)
+    spent: float = attrs.field(default=0.0, init=False)
+    survey: Survey | None = attrs.field(default=None, init=False)
+    _sending: float = attrs.field(default=0.0, init=False)
     _began: float = attrs.field(default=0.0, init=False)
     _pause: float = attrs.field(default=0.0, init=False)
     _dump: IDump | None = attrs.field(default=None, init=False)
@@ -82,9 +98,13 @@ class Transfer:
         @return: a capture to be thrown away; the service runs on.
         @raise migrate.errors.CannotMigrate: the graph cannot move.
         """
-        return self._serializer.dump(
-            self.offer.root, self.offer.name, self.offer.environment
-        )
+        began = time.monotonic()
+        try:
+            return self._serializer.dump(
+                self.offer.root, self.offer.name, self.offer.environment
+            )
+        finally:
+            self.spent = time.monotonic() - began
 
     def capture(self, limit: float) -> None:
         """
@@ -134,6 +154,39 @@ class Transfer:
                 sendNow(part, self.deadline)
                 chunks += 1
         sendNow(End(len(dump.filenos), chunks), self.deadline)
+
+    def copy(self, send: Callable[[Message], None]) -> None:
+        """
+        Send all of it while the service runs on.  Only the descriptors are
+        waited for, and not for long.
+
+        @param send: sends a message when the reactor comes to it.
+        @raise PeerLost: nobody takes it.
+        @raise PeerTimeout: the descriptors were not taken in time.
+        """
+        began = time.monotonic()
+        dump, self._dump = self._dump, None
+        assert dump is not None
+        self._sender.send(dump.filenos, min(self.deadline, began + COPYING))
+        chunks = 0
+        for chunk in dump.chunks:
+            for part in slices(chunk):
+                send(part)
+                chunks += 1
+        send(End(len(dump.filenos), chunks))
+        self._sending = time.monotonic() - began
+        # Later the objects are not any more what they were at the capture.
+        self.survey = dump.survey()
+
+    def seconds(self, loading: float) -> dict[str, float]:
+        """
+        @param loading: how long the recipient took to load what was sent, in
+            seconds.
+        @return: how long each step took, and how long all of them would keep a
+            service from running: C{"pause"}.
+        """
+        steps = {"capture": self.spent, "send": self._sending, "load": loading}
+        return {**steps, "pause": sum(steps.values())}
 
     def release(self) -> None:
         """

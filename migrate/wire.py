@@ -28,7 +28,6 @@ from migrate.errors import (
     LocalProtocolError,
     MalformedFrame,
     MemoryShortage,
-    MigrationError,
 )
 from migrate.messages import (
     MAX_REASON,
@@ -37,6 +36,7 @@ from migrate.messages import (
     Adopted,
     Attach,
     Attached,
+    Check,
     Claim,
     Commit,
     End,
@@ -55,10 +55,14 @@ from migrate.messages import (
     Ready,
     Records,
     Refused,
+    Rehearsed,
+    Report,
     Role,
     Rollback,
     Services,
     ServiceStatus,
+    Try,
+    Waiting,
     Welcome,
 )
 
@@ -75,6 +79,7 @@ __all__ = [
     "Adopted",
     "Attach",
     "Attached",
+    "Check",
     "Claim",
     "Commit",
     "End",
@@ -95,17 +100,19 @@ __all__ = [
     "Ready",
     "Records",
     "Refused",
+    "Rehearsed",
+    "Report",
     "Role",
     "Rollback",
     "ServiceStatus",
     "Services",
+    "Try",
+    "Waiting",
     "Welcome",
     "decode",
     "encode",
     "explain",
-    "failed",
     "manifest",
-    "refused",
     "slices",
 ]
 
@@ -202,22 +209,12 @@ def explain(text: str) -> str:
     return sane[:half] + gap + sane[-half:]
 
 
-def refused(error: MigrationError) -> Refused:
-    """
-    @return: what tells the peer of C{error} and lets the conversation go on.
-    """
-    return Refused(type(error).__name__, explain(str(error)))
-
-
-def failed(error: MigrationError) -> Failed:
-    """
-    @return: what tells the peer of C{error} and ends the conversation.
-    """
-    return Failed(type(error).__name__, explain(str(error)))
-
-
 def manifest(
-    service: str, names: Iterable[Name], descriptors: int, objects: int
+    service: str,
+    names: Iterable[Name],
+    descriptors: int,
+    objects: int,
+    resources: Iterable[str] = (),
 ) -> Iterator[NamesPart | Manifest]:
     """
     Write a manifest of any length.
@@ -238,7 +235,7 @@ def manifest(
         if size > NAMES_BYTES:
             yield NamesPart(part)
             part, size = [], 0
-    yield Manifest(service, part, descriptors, objects)
+    yield Manifest(service, part, descriptors, objects, list(resources))
 
 
 def slices(chunk: bytes) -> Iterator[Records]:

@@ -137,10 +137,46 @@ class Performer:
     # The claim.
 
     doSendClaim = _says(Event.CLAIM)
-    doAudit = _causes(Event.ADMIT)
+    doAnnounce = _passes
+    doSendWaiting = _says(Event.WAITING)
+    doAwait = _passes
     doCollectNames = _passes
-    doPrepare = _causes(Event.ADMIT)
-    doSendReady = _says(Event.READY)
+    doPrepare = _passes
+    doNoteWaiting = _passes
+
+    def doAudit(self, world: World, role: Role) -> list[Outcome]:
+        """
+        It can move; or something is in the way that passes.
+        """
+        return [self.cause(world, role, Event.ADMIT), *self._hindered(world)]
+
+    def _hindered(self, world: World) -> list[Outcome]:
+        if not world.budget.obstacles:
+            return []
+        return [Failure(world.spend("obstacles"), Event.LATER)]
+
+    def doSendReady(self, world: World, role: Role) -> list[Outcome]:
+        """
+        For good, or for a try.
+        """
+        event = Event.TRY if world.rehearsal else Event.READY
+        return [self.send(world, role, event)]
+
+    # What would move.
+
+    doSendCheck = _says(Event.CHECK)
+    doSurvey = _says(Event.REPORT)
+    doSendReport = _says(Event.REPORT)
+    doNoteReport = _passes
+    doSendRehearsed = _says(Event.REHEARSED)
+
+    def doSendCopy(self, world: World, role: Role) -> list[Outcome]:
+        """
+        The service runs on; nobody waits for the records to go out.
+        """
+        batch = 1 if world.recipient.alive else 0
+        sent = self.send(world._replace(batch=batch), role, Event.RECORDS, Event.END)
+        return [sent, Failure(world, Event.TIMEOUT), Failure(world, Event.LOST)]
 
     def doReserve(self, world: World, role: Role) -> list[Outcome]:
         """
@@ -174,8 +210,13 @@ class Performer:
 
     # The transfer.
 
-    doCapture = _passes
     doFeed = _passes
+
+    def doCapture(self, world: World, role: Role) -> list[Outcome]:
+        """
+        Something new may be in the way.
+        """
+        return [world, *self._hindered(world)]
 
     def doPause(self, world: World, role: Role) -> list[Outcome]:
         """
@@ -204,7 +245,8 @@ class Performer:
         It is made.
         """
         made = world._replace(graph="made", batch=0)
-        return [self.cause(made, role, Event.ADMIT)]
+        event = Event.TRIED if world.rehearsal else Event.ADMIT
+        return [self.cause(made, role, event)]
 
     def doSendPrepared(self, world: World, role: Role) -> list[Outcome]:
         """

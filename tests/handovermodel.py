@@ -35,14 +35,25 @@ DEAF = frozenset({State.IN_DOUBT, State.CLOSED})
 
 #: The states that have a deadline, which the reactor keeps.
 TIMED: Mapping[Role, frozenset[State]] = {
-    Role.ORIGIN: frozenset({State.GREETING, State.IDENTIFYING, State.CLAIMED}),
+    Role.ORIGIN: frozenset(
+        {
+            State.GREETING,
+            State.IDENTIFYING,
+            State.ANNOUNCING,
+            State.WAITING,
+            State.CLAIMED,
+            State.REHEARSING,
+        }
+    ),
     Role.RECIPIENT: frozenset(
         {
             State.GREETING,
             State.IDENTIFYING,
             State.ATTACHING,
             State.IDLE,
+            State.REPORTING,
             State.CLAIMING,
+            State.PREPARING,
             State.RECEIVING,
         }
     ),
@@ -168,11 +179,29 @@ class Model(Performer):
                 yield Move("local", role, "attach", self._attach(world))
             if world.checking:
                 yield from self._logsIn(world, side)
+            yield from self._passes(world, side)
             return
         if side.state is State.IDLE and side.open and not world.listing:
             yield from self._wishes(world)
+        if side.state is State.PREPARING:
+            for event in (Event.ADMIT, Event.DENY):
+                opened = world.put(role, queue=(event,))
+                yield Move("local", role, f"open {event.value}", opened)
         if world.batch == 1:
             yield Move("local", role, "batch", self._batch(world))
+
+    def _passes(self, world: World, side: Side) -> Iterator[Move]:
+        """
+        The application has been asked and answers; what was in the way is gone.
+        """
+        role = Role.ORIGIN
+        if side.state is State.ANNOUNCING:
+            for event in (Event.ADMIT, Event.DENY):
+                answered = world.put(role, queue=(event,))
+                yield Move("local", role, f"answer {event.value}", answered)
+        if side.state is State.WAITING:
+            over = world.put(role, queue=(Event.AGAIN,))
+            yield Move("local", role, "again", over)
 
     def _logsIn(self, world: World, side: Side) -> Iterator[Move]:
         done = world._replace(checking=False)
@@ -191,7 +220,15 @@ class Model(Performer):
             yield Move("local", role, "ask", asked)
         if budget.claims:
             wanted = world.spend("claims").put(role, queue=(Event.WANT,))
+            wanted = wanted._replace(rehearsal=False)
             yield Move("local", role, "want", wanted)
+        if budget.rehearsals:
+            wanted = world.spend("rehearsals").put(role, queue=(Event.WANT,))
+            wanted = wanted._replace(rehearsal=True)
+            yield Move("local", role, "rehearse", wanted)
+        if budget.checks:
+            asked = world.spend("checks").put(role, queue=(Event.INQUIRE,))
+            yield Move("local", role, "inquire", asked)
         closed = world.put(role, open=False)._replace(toRecipient=())
         yield Move("local", role, "close", closed)
 

@@ -51,6 +51,7 @@ class Budget(NamedTuple):
 
     @ivar failures: effects that fail of themselves, on either side.
     @ivar losses: ends of the stream, with both processes alive.
+    @ivar obstacles: captures that find something which passes.
     """
 
     originCrashes: int = 1
@@ -61,6 +62,9 @@ class Budget(NamedTuple):
     failures: int = 1
     claims: int = 1
     lists: int = 1
+    rehearsals: int = 0
+    checks: int = 0
+    obstacles: int = 0
 
 
 class World(NamedTuple):
@@ -73,6 +77,7 @@ class World(NamedTuple):
     @ivar shown: whether a secondary connection waits to be accepted.
     @ivar checking: whether a login is being checked.
     @ivar listing: whether the recipient waits to be told what is published.
+    @ivar rehearsal: whether a copy is all that is wanted this time.
     @ivar resumed: whether the origin has resumed the service: not, in this step
         (C{"now"}), or in one that is over (C{"ran"}).
     @ivar graph: what the recipient has: nothing, C{"made"} or C{"owned"}; still
@@ -94,6 +99,7 @@ class World(NamedTuple):
     shown: bool = False
     checking: bool = False
     listing: bool = False
+    rehearsal: bool = False
     reserved: bool = False
     paused: bool = False
     released: bool = False

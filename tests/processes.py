@@ -316,11 +316,18 @@ class Processes:
         children = (child.running for child in self._children)
         return not left and not any(children) and not any(clients)
 
-    def _environment(self, changes: Mapping[str, str | None]) -> dict[str, str]:
+    @property
+    def path(self) -> str:
+        """
+        What every started Python imports from first.
+        """
         path = os.environ.get("PYTHONPATH")
+        return os.pathsep.join(filter(None, [str(CHECKOUT), path]))
+
+    def _environment(self, changes: Mapping[str, str | None]) -> dict[str, str]:
         merged: dict[str, str | None] = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), path])),
+            "PYTHONPATH": self.path,
             "PYTHONUNBUFFERED": "1",
             **changes,
             MARK: self._mark,

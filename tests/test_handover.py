@@ -147,11 +147,33 @@ class PromiseTests(SynchronousTestCase):
 
     def test_everyTransferEndsInResumeOrCommit(self) -> None:
         """
-        No event leaves a paused service behind.
+        No event leaves a paused service behind.  Only the capture, which comes
+        before the pause, finds what has to be waited for.
         """
         for event, step in ORIGIN[State.TRANSFERRING].items():
             ends = {Effect.RESUME, Effect.SEND_COMMIT} & set(step.effects)
-            self.assertEqual(len(ends), 1, event)
+            self.assertEqual(len(ends), event is not Event.LATER, event)
+        first = ORIGIN[State.CLAIMED][Event.READY].effects[0]
+        self.assertIs(first, Effect.CAPTURE)
+
+    def test_noPauseWithoutTransfer(self) -> None:
+        """
+        Neither an audit nor a rehearsal ever touches the service.
+        """
+        pauses = [
+            (state, event)
+            for state, event, step in steps(ORIGIN)
+            if Effect.PAUSE in step.effects
+        ]
+        self.assertEqual(pauses, [(State.CLAIMED, Event.READY)])
+
+    def test_rehearsalsAreNeverOwned(self) -> None:
+        """
+        What was loaded for a rehearsal is thrown away before anything else.
+        """
+        step = RECIPIENT[State.LOADING][Event.TRIED]
+        self.assertIs(step.effects[0], Effect.DISCARD)
+        self.assertNotIn(Event.COMMIT, RECIPIENT[step.state])
 
     def test_releaseOnlyAfterAdoption(self) -> None:
         """
@@ -229,7 +251,10 @@ class PromiseTests(SynchronousTestCase):
         depart.
         """
         inside = {
+            State.ANNOUNCING,
             State.AUDITING,
+            State.WAITING,
+            State.REHEARSING,
             State.CLAIMED,
             State.TRANSFERRING,
             State.COMMITTED,

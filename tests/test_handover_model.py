@@ -144,6 +144,22 @@ class SearchTests(SynchronousTestCase):
         self.search(12_000, claims=2, losses=1)
         self.search(5_000, claims=2, recipientCrashes=1)
 
+    def test_obstacles(self) -> None:
+        """
+        What is in the way passes, or does not; so does a second thing.
+        """
+        self.search(8_000, obstacles=2, losses=1)
+        self.search(8_000, obstacles=1, originCrashes=1, recipientCrashes=1)
+
+    def test_rehearsals(self) -> None:
+        """
+        What is rehearsed, before or after it is asked for and moved, is never owned by
+        two, nor by anybody else.
+        """
+        self.search(5_000, rehearsals=1, checks=1, losses=1)
+        self.search(5_000, rehearsals=1, obstacles=1, recipientStops=1)
+        self.search(5_000, rehearsals=1, originCrashes=1, recipientCrashes=1)
+
     def test_beforeClaims(self) -> None:
         """
         With a login, and questions of what is published.
@@ -260,6 +276,22 @@ class SeededTests(SynchronousTestCase):
         model = without(Role.ORIGIN, State.CLAIMED, Event.LOST, Effect.UNRESERVE)
         self.finds(model, "in transit", recipientCrashes=1)
 
+    def test_endlessWait(self) -> None:
+        """
+        What was waited for does not pass, and the service stays in transit.
+        """
+        for event in (Event.TIMEOUT, Event.LOST):
+            model = without(Role.ORIGIN, State.WAITING, event, Effect.UNRESERVE)
+            self.finds(model, "in transit", obstacles=1, losses=1)
+
+    def test_ownedRehearsal(self) -> None:
+        """
+        The recipient takes a rehearsal for the real thing.
+        """
+        step = Step(State.IDLE, (Effect.ADOPT, Effect.SEND_REHEARSED))
+        model = changed(Role.RECIPIENT, State.LOADING, Event.TRIED, step)
+        self.finds(model, "adopted", claims=0, rehearsals=1)
+
     def test_neverDiscarded(self) -> None:
         """
         What came is not thrown away.
@@ -331,7 +363,16 @@ class Handovers(RuleBasedStateMachine):
         A recipient connects, and for a while nothing goes wrong; then something does.
         """
         self.model = Model(login=login)
-        budget = Budget(1, 1, 4, 4, losses=1, failures=3, claims=4, lists=2)
+        budget = Budget(
+            *(1, 1, 4, 4),
+            losses=1,
+            failures=3,
+            claims=4,
+            lists=2,
+            rehearsals=2,
+            checks=1,
+            obstacles=2,
+        )
         self.go(beginning(**budget._asdict()))
         for at in range(LONGEST):
             if until in (self.world.origin.state, self.world.recipient.state):

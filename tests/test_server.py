@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from migrate.client import MigrationClient
 from migrate.errors import ControlError, ServiceInTransit, ServiceUnavailable
 from migrate.graph import Registry
-from migrate.server import CONTROL, MigrationServer, attach, detach
+from migrate.offers import detach
+from migrate.server import CONTROL, MigrationServer, attach
 
 
 class Stoppable(MemoryReactorClock):

@@ -26,6 +26,9 @@ _count = st.integers(0, (1 << 48) - 1)
 _small = st.integers(0, (1 << 31) - 1)
 _role = st.sampled_from(typing.get_args(messages.Role))
 
+_seconds = st.floats(0, 1e9)
+_labels = st.lists(_text, max_size=3)
+
 EXAMPLES: dict[type[wire.Message], st.SearchStrategy[wire.Message]] = {
     wire.Hello: st.builds(
         wire.Hello,
@@ -51,9 +54,18 @@ EXAMPLES: dict[type[wire.Message], st.SearchStrategy[wire.Message]] = {
         wire.Services,
         st.lists(st.builds(wire.ServiceStatus, _text, _text), max_size=3),
     ),
-    wire.Claim: st.builds(wire.Claim, _text, _text),
+    wire.Claim: st.builds(wire.Claim, _text, _text, _seconds, _labels, st.booleans()),
+    wire.Check: st.builds(wire.Check, _text, _text, _labels),
+    wire.Waiting: st.builds(wire.Waiting, _text),
     wire.NamesPart: st.builds(wire.NamesPart, _names),
-    wire.Manifest: st.builds(wire.Manifest, _text, _names, _count, _count),
+    wire.Manifest: st.builds(wire.Manifest, _text, _names, _count, _count, _labels),
+    wire.Try: st.builds(wire.Try),
+    wire.Rehearsed: st.builds(wire.Rehearsed, _seconds),
+    wire.Report: st.builds(
+        wire.Report,
+        st.dictionaries(_text, _count, max_size=3),
+        st.dictionaries(_text, _seconds, max_size=3),
+    ),
     wire.Ready: st.builds(wire.Ready),
     wire.Refused: st.builds(wire.Refused, _text, _text),
     wire.Records: st.builds(wire.Records, st.binary(max_size=400)),
@@ -221,13 +233,12 @@ class HelperTests(SynchronousTestCase):
 
     def test_reasons(self) -> None:
         """
-        An error reaches the peer by its class's name and its text, whatever
-        that holds.
+        An error's text reaches the peer, whatever it holds.
         """
         error = CannotMigrate([Refusal("a.\udc80b", "is a lock")])
-        for make, cls in ((wire.refused, wire.Refused), (wire.failed, wire.Failed)):
-            message = make(error)
-            self.assertEqual(message, cls("CannotMigrate", "a.\\udc80b: is a lock"))
+        for cls in (wire.Refused, wire.Failed):
+            message = cls("CannotMigrate", wire.explain(str(error)))
+            self.assertEqual(message.reason, "a.\\udc80b: is a lock")
             self.assertEqual(wire.decode(wire.encode(message)), message)
 
     @given(st.integers(0, 100))
@@ -237,7 +248,8 @@ class HelperTests(SynchronousTestCase):
         A reason that is too long keeps its beginning and its end.
         """
         text = "begin" + "\U0001f40d" * (wire.MAX_REASON - 10 + more) + "final"
-        message = wire.refused(CannotMigrate([Refusal("p", text)]))
+        error = CannotMigrate([Refusal("p", text)])
+        message = wire.Refused("CannotMigrate", wire.explain(str(error)))
         self.assertLessEqual(len(message.reason), wire.MAX_REASON)
         self.assertTrue(message.reason.startswith("p: begin"))
         self.assertTrue(message.reason.endswith("final"))

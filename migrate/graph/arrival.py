@@ -21,6 +21,7 @@ from twisted.persisted.styles import Versioned
 
 from migrate.errors import LoadError, MalformedTable
 from migrate.graph import calls
+from migrate.graph.hooks import hears
 from migrate.graph.keyed import AllKeyed, Keyed
 from migrate.graph.kinds import namedBy
 from migrate.graph.loading import Loading
@@ -57,6 +58,13 @@ class Maker:
     _cls: type
     _names: tuple[str, ...] | None
     _versions: dict[str, int]
+    _hears: bool = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Find out once for all of them whether they want to be told.
+        """
+        self._hears = hears(self._cls)
 
     @property
     def says(self) -> str:
@@ -75,6 +83,8 @@ class Maker:
             made = self._adapter.make(self._cls, arguments, loading)
         except Exception as e:
             raise _wrong(self.says, e) from e
+        if self._hears:
+            loading.onAdopted(lambda: made.migrated())
         if issubclass(type(made), Versioned):
             self._arrival.versioned.append((loading.number, made, self._versions))
         return made

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -17,9 +18,11 @@ from zope.interface import implementer
 from migrate.errors import CannotMigrate
 from migrate.graph import records as r
 from migrate.graph.collector import uncollected
+from migrate.graph.counting import surveyOf
 from migrate.graph.environment import Environment
 from migrate.graph.paths import refusals
 from migrate.graph.plain import className
+from migrate.graph.survey import Survey
 from migrate.graph.walk import Walk
 from migrate.interfaces import ICapture, IDump, ILiveAdapter
 from migrate.model import Named
@@ -41,6 +44,14 @@ class GraphDump:
     names: Sequence[Named]
     objects: int
     counts: Mapping[str, int]
+    externals: frozenset[str]
+    _survey: Callable[[], Survey]
+
+    def survey(self) -> Survey:
+        """
+        See L{IDump.survey}.
+        """
+        return self._survey()
 
 
 def _counts(walk: Walk) -> Counter[str]:
@@ -78,7 +89,7 @@ def written(
         walk = Walk(root, environment)
         refused = refusals(walk, label)
         if refused:
-            raise CannotMigrate(refused)
+            raise CannotMigrate.of(refused)
         counts = _counts(walk)
         return GraphDump(
             capture=walk.capture,
@@ -88,7 +99,17 @@ def written(
             names=list(dict.fromkeys(walk.names)),
             objects=sum(counts.values()),
             counts=counts,
+            externals=frozenset(walk.externals),
+            survey=partial(surveyOf, walk, label),
         )
+
+
+def surveyed(root: object, label: str, environment: Environment) -> Survey:
+    """
+    See L{ISerializer.survey}.
+    """
+    with uncollected():
+        return surveyOf(Walk(root, environment), label)
 
 
 def audit(root: object, label: str, environment: Environment) -> GraphDump:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from zope.interface import implementer
@@ -18,6 +19,7 @@ from migrate.graph import records as r
 from migrate.graph.assembly import Assembly
 from migrate.graph.collector import uncollected
 from migrate.graph.environment import Environment
+from migrate.graph.hooks import arrivals
 from migrate.graph.kinds import MISSING, Kind, Shapes, natives
 from migrate.graph.loading import Loading
 from migrate.graph.planner import Planner
@@ -107,6 +109,13 @@ class GraphLoader(ABC):
         self._forget()
 
 
+def _tell(obj: Any) -> None:
+    """
+    See L{migrate.interfaces.IMigrated}.
+    """
+    obj.migrated()
+
+
 class TableLoader(GraphLoader):
     """
     Makes one graph again of a flat table.
@@ -165,6 +174,8 @@ class TableLoader(GraphLoader):
         if not self._rows or self._rows[0][0] != r.LIST or len(self._rows[0]) < 2:
             raise MalformedTable("the records have no root")
         Assembly(self._rows, self._made, self._kinds, self._loading).run()
+        for obj in arrivals(self._rows, self._made):
+            self._loading.onAdopted(partial(_tell, obj))
         found: list[Any] = self._made[0]
         return found
 

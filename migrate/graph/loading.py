@@ -45,6 +45,7 @@ class Loading:
         self._resolved: dict[Named, Any] = {}
         self._afterFill: list[tuple[int, Action]] = []
         self._onAdopt: list[Action] = []
+        self._onAdopted: list[Action] = []
         self._onDiscard: list[Action] = []
         self.ended = False
 
@@ -95,6 +96,12 @@ class Loading:
         See L{ILoading.onAdopt}.
         """
         self._onAdopt.append(action)
+
+    def onAdopted(self, action: Action) -> None:
+        """
+        See L{ILoading.onAdopted}.
+        """
+        self._onAdopted.append(action)
 
     def onDiscard(self, action: Action) -> None:
         """
@@ -147,7 +154,7 @@ class Loading:
         this process is the only owner.
         """
         self._end()
-        for action in self._onAdopt:
+        for action in [*self._onAdopt, *self._onAdopted]:
             self._perform(action)
         self._close()
 

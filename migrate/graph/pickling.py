@@ -33,12 +33,13 @@ from migrate.graph import calls
 from migrate.graph import records as r
 from migrate.graph.arrival import Arrival
 from migrate.graph.calls import Call, Operation
-from migrate.graph.dumping import written
+from migrate.graph.dumping import surveyed, written
 from migrate.graph.environment import Environment
 from migrate.graph.loader import GraphLoader
 from migrate.graph.order import FILL, KEEP, MAKE, PART, Order, Step
 from migrate.graph.planner import Planner
 from migrate.graph.records import CHUNK, Record
+from migrate.graph.survey import Survey
 from migrate.graph.walk import Walk
 from migrate.interfaces import IDump, ILoader, ISerializer
 
@@ -272,6 +273,12 @@ class PickleSerializer:
             return _pickled(walk, environment)
 
         return written(root, label, environment, notation)
+
+    def survey(self, root: object, label: str, environment: Environment) -> Survey:
+        """
+        See L{ISerializer.survey}.
+        """
+        return surveyed(root, label, environment)
 
     def loader(self, environment: Environment) -> ILoader:
         """

@@ -242,6 +242,24 @@ def _encodedBatch(records: list[Record]) -> Iterator[bytes]:
     yield from _encodedBatch(records[middle:])
 
 
+def sizeOf(record: Record) -> int:
+    """
+    @return: the bytes that a record takes, without what frames a chunk.
+    """
+    whole = len(record) <= WIDTH and record[0] not in _STEPS
+    return sum(map(_sizeOfPart, (record,) if whole else _split(record)))
+
+
+def _sizeOfPart(record: Record) -> int:
+    """
+    @return: the same for a record that need not be split.
+    """
+    try:
+        return len(_encoder.encode(record))
+    except UnicodeEncodeError:
+        return len(_encoder.encode(_escaped(record)))
+
+
 _Reference = Annotated[int, msgspec.Meta(ge=0)]
 _Element = None | bool | _Reference | float | str | list[Any]
 _Elements = Annotated[list[_Element], msgspec.Meta(min_length=1)]

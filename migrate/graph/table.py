@@ -6,54 +6,14 @@ It must not know how chunks travel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-import attrs
 from zope.interface import implementer
 
-from migrate.graph import records as r
-from migrate.graph.dumping import written
+from migrate.graph.chunks import Chunks
+from migrate.graph.dumping import surveyed, written
 from migrate.graph.environment import Environment
 from migrate.graph.loader import TableLoader
-from migrate.graph.records import Record, Shape
-from migrate.graph.walk import Walk
+from migrate.graph.survey import Survey
 from migrate.interfaces import IDump, ILoader, ISerializer
-
-
-@attrs.frozen(eq=False)
-class Chunks:
-    """
-    The records of a table in pieces, encoded as they are asked for.  They are
-    what the graph was at the walk, whatever became of it since.
-    """
-
-    _shapes: Sequence[Shape]
-    _rows: Sequence[Record]
-
-    def __iter__(self) -> Iterator[bytes]:
-        return r.encoded(self._records())
-
-    def _records(self) -> Iterator[Record]:
-        """
-        @return: shapes, objects and the end.
-        """
-        for shape in self._shapes:
-            yield shape.record()
-        yield from self._rows
-        yield [r.END, len(self._rows)]
-
-
-def _named(walk: Walk) -> list[Shape]:
-    """
-    @return: the shapes, with the names of the classes that have one.
-    """
-    return [
-        attrs.evolve(shape, module=record[1], qualname=record[2])
-        if record[0] == r.NAMED
-        else shape
-        for shape in walk.shapes
-        for record in (walk.rows[shape.cls],)
-    ]
 
 
 @implementer(ISerializer)
@@ -68,9 +28,13 @@ class TableSerializer:
         """
         See L{ISerializer.dump}.
         """
-        return written(
-            root, label, environment, lambda walk: Chunks(_named(walk), walk.rows)
-        )
+        return written(root, label, environment, Chunks.of)
+
+    def survey(self, root: object, label: str, environment: Environment) -> Survey:
+        """
+        See L{ISerializer.survey}.
+        """
+        return surveyed(root, label, environment)
 
     def loader(self, environment: Environment) -> ILoader:
         """

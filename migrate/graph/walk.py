@@ -59,6 +59,7 @@ class Walk:
     @ivar filenos: the descriptors, in the order of their numbers.
     @ivar live: see L{IDump.live}.
     @ivar names: see L{IDump.names}.
+    @ivar externals: see L{IDump.externals}.
     @ivar capture: the walk as adapters see it.
     """
 
@@ -70,10 +71,12 @@ class Walk:
         self.filenos: list[int] = []
         self.live: list[tuple[ILiveAdapter, Any]] = []
         self.names: list[Named] = []
+        self.externals: set[str] = set()
         self.capture = Capture(environment.reactor, self._contains)
         self._numbers: dict[int, int] = {}
         self._bounds: list[int] = []
         self._weak: list[int] = []
+        self._sought: set[int] = set()
         self._heads: dict[tuple[Any, ...], int] = {}
         self._environment = environment
         self._planner = Planner(environment)
@@ -116,7 +119,7 @@ class Walk:
         @return: the object whose visit was the first to meet another; that of
             a root is 0.
         """
-        if number in r.references(self.rows[0][1:]):
+        if number in self._sought:
             return 0
         return bisect_right(self._bounds, number)
 
@@ -187,8 +190,10 @@ class Walk:
             for seeker in registry.seekers:
                 for found in list(seeker.seek(self.capture)):
                     if id(found) not in self._numbers:
-                        self.rows[0].append(self._element(found))
+                        element = self._element(found)
+                        self.rows[0].append(element)
                         self.objects[0].append(found)
+                        self._sought.add(element)
                 self._drain()
 
     def _bindWeak(self) -> None:
@@ -270,6 +275,7 @@ class Walk:
                 return reader(obj)
             if isinstance(found, NotMovable):
                 return self._refuse(obj, found)
+            self.externals.add(found.name)
             return None, [r.EXTERNAL, found.name]
 
         return read
@@ -300,6 +306,7 @@ class Walk:
                     self.names.append(found)
                     return None, [r.NAMED, found.module, found.qualname]
                 if isinstance(found, External):
+                    self.externals.add(found.name)
                     return None, [r.EXTERNAL, found.name]
                 if live is not None:
                     self.live.append((live, obj))
