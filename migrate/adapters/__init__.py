@@ -32,6 +32,7 @@ MODULES = (
     "files",
     "sockets",
     "unmovable",
+    "suspended",
     "prompts",
     "streams",
     "ports",

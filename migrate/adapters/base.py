@@ -6,6 +6,7 @@ It must not know any family of objects.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -25,6 +26,22 @@ def onlyByName(*unused: object) -> NoReturn:
     @raise MalformedTable: always; no jellier asks for it.
     """
     raise MalformedTable("an object that goes by name only came by value")
+
+
+def onceNot(obj: Any, happens: Callable[[Any], object]) -> Callable[[], bool]:
+    """
+    @param obj: what cannot be moved at this moment.
+    @param happens: told C{obj}; what it returns is true as long as that lasts.
+    @return: whether it is over (see L{NotMovable}), which it is too once nobody
+        has C{obj} any more.
+    """
+    reference = weakref.ref(obj)
+
+    def over() -> bool:
+        found = reference()
+        return found is None or not happens(found)
+
+    return over
 
 
 @implementer(IAdapter)

@@ -7,11 +7,13 @@ They must not know what is waited for.
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from twisted.internet.defer import DebugInfo, Deferred
 from zope.interface import implementer
 
+from migrate.adapters.base import onceNot
 from migrate.adapters.plain import AttributesAdapter
 from migrate.errors import NotMovable
 from migrate.graph.registry import Registry
@@ -32,6 +34,7 @@ class DeferredAdapter(AttributesAdapter):
             raise NotMovable(
                 "a Deferred that is running its callbacks at this moment",
                 "claim the service from outside of its own callbacks",
+                onceNot(obj, attrgetter("_runningCallbacks")),
             )
         return super().describe(obj, capture)
 

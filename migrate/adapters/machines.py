@@ -16,7 +16,7 @@ from automat._core import Transitioner
 from automat._typed import InputImplementer, TypeMachine
 from zope.interface import implementer
 
-from migrate.adapters.base import onlyByName
+from migrate.adapters.base import onceNot, onlyByName
 from migrate.errors import LoadError, NotMovable
 from migrate.graph.registry import Registry
 from migrate.interfaces import IAdapter, ICapture, ILoading
@@ -42,10 +42,11 @@ class MachineAdapter:
                 f"a state machine that no module names ({type(obj).__name__})",
                 "keep what TypeMachineBuilder.build() returns in a module",
             )
-        if obj.__automat_postponed__ is not None:
+        if _isInTransition(obj):
             raise NotMovable(
                 "a state machine in the middle of a transition",
                 "claim the service from outside of its own callbacks",
+                onceNot(obj, _isInTransition),
             )
         state = {
             "core": obj.__automat_core__,
@@ -116,6 +117,13 @@ class FactoryAdapter:
         See L{IAdapter.fill}.
         """
         onlyByName()
+
+
+def _isInTransition(obj: Any) -> bool:
+    """
+    @return: whether a machine is on the stack.
+    """
+    return obj.__automat_postponed__ is not None
 
 
 def _machines() -> Iterator[tuple[Named, Any]]:

@@ -7,10 +7,12 @@ It must not know what is received.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from twisted.protocols.basic import LineReceiver
 
+from migrate.adapters.base import onceNot
 from migrate.adapters.plain import AttributesAdapter
 from migrate.errors import NotMovable
 from migrate.graph.registry import Registry
@@ -32,6 +34,7 @@ class ReceiverAdapter(AttributesAdapter):
             raise NotMovable(
                 "a protocol that is receiving data at this moment",
                 "claim the service from outside of its own protocols",
+                onceNot(obj, attrgetter("_busyReceiving")),
             )
         return super().describe(obj, capture)
 

@@ -17,7 +17,7 @@ import queue
 import threading
 from typing import Any
 
-from migrate.adapters.base import Whole, onlyByName, refuse
+from migrate.adapters.base import Whole, onceNot, onlyByName, refuse
 from migrate.adapters.names import Globals
 from migrate.errors import NotMovable
 from migrate.graph.registry import Registry
@@ -41,11 +41,11 @@ class Lock(Whole):
         """
         See L{IAdapter.describe}.
         """
-        # Before Python 3.14 nothing but its text says whether an RLock is held.
-        if not repr(obj).startswith("<unlocked "):
+        if _isHeld(obj):
             raise NotMovable(
                 f"a {self.name} that is held now",
                 "have its holder release it, and try again",
+                onceNot(obj, _isHeld),
             )
         return Description(_Unlocked, (self.name,))
 
@@ -54,6 +54,14 @@ class Lock(Whole):
         See L{IAdapter.make}.
         """
         return self._factory()
+
+
+def _isHeld(lock: Any) -> bool:
+    """
+    @return: whether anybody holds a lock.
+    """
+    # Before Python 3.14 nothing but its text says whether an RLock is held.
+    return not repr(lock).startswith("<unlocked ")
 
 
 class _Unlocked:
@@ -77,6 +85,7 @@ class SimpleQueue(Whole):
             raise NotMovable(
                 f"a SimpleQueue with {obj.qsize()} items in it",
                 "use queue.Queue, or have it emptied first",
+                onceNot(obj, queue.SimpleQueue.qsize),
             )
         return Description(queue.SimpleQueue)
 

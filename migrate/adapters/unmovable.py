@@ -1,6 +1,6 @@
 """
 What Python itself cannot take apart, each with its reason and what to do about
-it: running code, and state that C keeps to itself.
+it: the parts of running code, and state that C keeps to itself.
 
 It must not know any of it more closely than by class.
 """
@@ -8,7 +8,6 @@ It must not know any of it more closely than by class.
 from __future__ import annotations
 
 import collections
-import contextlib
 import hashlib
 import hmac
 import select
@@ -20,101 +19,8 @@ import weakref
 import zlib
 from typing import Any
 
-from zope.interface import implementer
-
-from migrate.adapters.base import Refused, Whole, refuse
-from migrate.errors import NotMovable
+from migrate.adapters.base import Refused, refuse
 from migrate.graph.registry import Registry
-from migrate.interfaces import IAdapter, ICapture, ILoading
-from migrate.model import Description
-
-
-@implementer(IAdapter)
-class Suspended(Whole):
-    """
-    Generators and coroutines: one that has ended is moved as one that has
-    ended; one that runs or waits is refused, for its frame cannot be taken out
-    nor put in.
-
-    @ivar prefix: what its attributes begin with: C{gi}, C{cr} or C{ag}.
-    """
-
-    def __init__(self, name: str, prefix: str, ended: Any) -> None:
-        self.name = name
-        self._prefix = prefix
-        self._ended = ended
-
-    def describe(self, obj: Any, capture: ICapture) -> Description:
-        """
-        See L{IAdapter.describe}.
-        """
-        frame = getattr(obj, f"{self._prefix}_frame")
-        if frame is not None:
-            code = frame.f_code
-            raise NotMovable(
-                f"the {self.name} {obj.__qualname__} waits in line {frame.f_lineno} "
-                f"of {code.co_filename}, and a frame cannot be moved",
-                "let it finish, or keep its state in an object with callbacks",
-            )
-        return Description(_Ended, (obj.__name__, obj.__qualname__))
-
-    def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
-        """
-        See L{IAdapter.make}.
-        """
-        made = self._ended()
-        made.__name__, made.__qualname__ = arguments
-        return made
-
-
-class _Ended:
-    """
-    Stands for the classes of generators and coroutines.
-    """
-
-
-def _endedGenerator() -> Any:
-    """
-    @return: a generator that has ended.
-    """
-    made = (_ for _ in ())
-    made.close()
-    return made
-
-
-def _endedCoroutine() -> Any:
-    """
-    @return: a coroutine that has ended.
-    """
-
-    async def nothing() -> None:
-        """
-        Ends at once.
-        """
-
-    made = nothing()
-    made.close()
-    return made
-
-
-def _endedAsyncGenerator() -> Any:
-    """
-    @return: an asynchronous generator that has ended.
-    """
-
-    async def nothing() -> Any:
-        """
-        Ends at once.
-        """
-        nobody: tuple[None, ...] = ()
-        for one in nobody:
-            yield one
-
-    made = nothing()
-    closing = made.aclose()
-    with contextlib.suppress(StopIteration):
-        closing.send(None)
-    return made
 
 
 def _hashes() -> set[type]:
@@ -152,12 +58,6 @@ def register(registry: Registry) -> None:
     """
     Let C{registry} know the adapters of this module.
     """
-    for name, prefix, cls, ended in (
-        ("generator", "gi", types.GeneratorType, _endedGenerator),
-        ("coroutine", "cr", types.CoroutineType, _endedCoroutine),
-        ("asyncgenerator", "ag", types.AsyncGeneratorType, _endedAsyncGenerator),
-    ):
-        registry.register(cls, Suspended(name, prefix, ended))
     _refuseFrames(registry)
     _refuseHidden(registry)
     _refuseSystem(registry)
