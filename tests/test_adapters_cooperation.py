@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet import task
-from twisted.internet.task import Clock, Cooperator, cooperate
+from twisted.internet.task import Clock, Cooperator, cooperate, deferLater
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -42,6 +42,23 @@ class Work:
         while True:
             self.done += 1
             yield
+
+
+class Slow:
+    """
+    An iterator that waits for a while at each step, and to which nothing that
+    it works for refers.
+    """
+
+    def __init__(self, work: Work, clock: Clock) -> None:
+        self.work, self.clock = work, clock
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        next(self.work)
+        return deferLater(self.clock, 5)
 
 
 class CooperationTests(SynchronousTestCase):
@@ -135,6 +152,21 @@ class CooperationTests(SynchronousTestCase):
         self.assertIn(made, iterators)
         self.assertNotIn(work, iterators)
         self.assertEqual(len(iterators), 2)
+
+    def test_waiting(self) -> None:
+        """
+        A task that waits for a Deferred goes along with what will fire it.
+        """
+        work, origin, recipient = Work(), Clock(), Clock()
+        cooperate(Slow(work, origin))._oneWorkUnit()
+        self.assertEqual(self.cooperator._tasks, [])
+        made = Move(work, origin, recipient).go()
+        self.assertEqual(origin.getDelayedCalls(), [])
+        recipient.advance(5)
+        (moved,) = self.cooperator._tasks
+        self.assertIs(moved._iterator.work, made)
+        self.assertIs(moved._iterator.clock, recipient)
+        self.assertEqual((made.done, work.done), (1, 1))
 
     def test_generator(self) -> None:
         """

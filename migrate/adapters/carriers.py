@@ -27,7 +27,7 @@ from twisted.internet import tcp, udp
 from twisted.internet.base import BaseConnector
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import BaseProtocol, Factory
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import CooperativeTask, LoopingCall
 
 # Python shares equal ones of these between code that has nothing to do with
 # each other, the empty one above all.
@@ -107,6 +107,17 @@ def _ofSuspended(item: Any) -> list[object]:
     return [] if frame is None else list(frame.f_locals.values())
 
 
+def _ofTask(item: Any) -> Iterator[object]:
+    """
+    What a cooperative task goes through, and whoever waits for its end.  The
+    iterator of an application is nobody else's, so its attributes are looked at
+    too.
+    """
+    yield item._iterator
+    yield from getattr(item._iterator, "__dict__", {}).values()
+    yield from item._deferreds
+
+
 def _instanceAttributes(*names: str) -> Callable[[Any], Iterable[object]]:
     """
     @return: what looks at some attributes of an instance, if it has them.
@@ -143,6 +154,7 @@ _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
         *item.a,
         *item.kw.values(),
     ),
+    CooperativeTask: _ofTask,
     # Nothing but the reactor need know of a connection, and nothing at all of
     # one that is paused; still it belongs to its port and to its factory.
     tcp.Connection: _instanceAttributes("server", "connector", "protocol"),

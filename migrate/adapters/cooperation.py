@@ -107,8 +107,7 @@ class TaskSeeker:
         See L{ISeeker.seek}.
         """
         for candidate in task._theCooperator._tasks:
-            about = (candidate._iterator, *candidate._deferreds)
-            if touches(about, capture.contains):
+            if touches([candidate], capture.contains):
                 yield candidate
 
 
