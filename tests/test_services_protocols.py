@@ -14,7 +14,7 @@ from tests.processes import Client, freePorts
 from tests.services import ServiceTestCase
 
 #: One port for each protocol, in the order of NAMES.
-FRAMES = '''
+FRAMES = r'''
 from twisted.application.internet import TCPServer
 from twisted.application.service import MultiService
 from twisted.internet.protocol import Factory
@@ -62,7 +62,7 @@ class Stateful(StatefulProtocol):
     def size(self, data):
         return self.body, int(data)
     def body(self, data):
-        self.transport.write(data + b"\\n")
+        self.transport.write(data + b"\n")
         return self.size, 2
 
 class Ident(ident.IdentServer):
@@ -76,7 +76,7 @@ class Ident(ident.IdentServer):
 
 class Finger(finger.Finger):
     def getUser(self, slash_w, user):
-        self.transport.write(b"Login: " + user + b"\\nName: Somebody\\n")
+        self.transport.write(b"Login: " + user + b"\nName: Somebody\n")
         self.transport.loseConnection()
 
 def makeService():
