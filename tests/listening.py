@@ -1,0 +1,95 @@
+"""
+The servers that the services of tests are clients of, at the test's own side.
+
+It must not know what is said.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.protocol import ServerFactory
+
+from tests.clients import Client
+from tests.waiting import DEADLINE, Expectations
+
+
+class Listener(ServerFactory):
+    """
+    Listens on the loopback interface, and can stop and begin again.
+
+    @ivar accepted: the test's end of every connection, in order.
+    """
+
+    noisy = False
+
+    def __init__(self, testCase: Any, port: int, reactor: Any = None) -> None:
+        """
+        @param testCase: the test at whose end nobody listens any more.
+        @param port: a TCP port.
+        @param reactor: the running reactor, unless it is the installed one.
+        """
+        if reactor is None:
+            from twisted.internet import reactor
+        self.accepted: list[Client] = []
+        self._reactor: Any = reactor
+        self._number = port
+        self._taken = 0
+        self._listening: Any = None
+        self._expectations = Expectations(
+            reactor, lambda: f"{len(self.accepted)} connections came"
+        )
+        testCase.addCleanup(self.close)
+
+    def start(self) -> None:
+        """
+        Let connections in.
+        """
+        self._listening = self._reactor.listenTCP(
+            self._number, self, interface="127.0.0.1"
+        )
+
+    @inlineCallbacks
+    def stop(self) -> Any:
+        """
+        Let no more connections in; those that are stay.
+        """
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            yield listening.stopListening()
+
+    @inlineCallbacks
+    def close(self) -> Any:
+        """
+        Stop, and end every connection.
+        """
+        yield self.stop()
+        for client in self.accepted:
+            if client.alive:
+                yield client.disconnect()
+
+    def buildProtocol(self, address: Any) -> Client:
+        """
+        See L{ServerFactory.buildProtocol}.
+        """
+        client = Client(self._reactor)
+        self.accepted.append(client)
+        self._reactor.callLater(0, self._expectations.look)
+        return client
+
+    def next(self, deadline: float = DEADLINE) -> Deferred[Client]:
+        """
+        Wait for one more connection than were waited for before.
+
+        @param deadline: in seconds.
+        @return: fires with the test's end of it; fails with L{NeverCame}.
+        """
+
+        def probe() -> Client | None:
+            if len(self.accepted) <= self._taken:
+                return None
+            self._taken += 1
+            return self.accepted[self._taken - 1]
+
+        return self._expectations.expect(probe, "a connection", deadline)
