@@ -230,9 +230,7 @@ class HookTests(ClaimTestCase):
         yield self.begin()
         yield self.answers("set mode object", "set")
         said = yield self.refused()
-        self.assertIn(
-            "the application objects: not during the game", said
-        )
+        self.assertIn("the application objects: not during the game", said)
         line = yield self.person.line()
         self.assertIn(b"staying: the application objects", line)
         yield self.answers("heard", "about failed")
