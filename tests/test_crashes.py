@@ -30,6 +30,7 @@ ORIGINS = (
     Effect.SEND_WELCOME,
     Effect.SEND_SERVICES,
     Effect.RESERVE,
+    Effect.ANNOUNCE,
     Effect.AUDIT,
     Effect.SEND_MANIFEST,
     Effect.CAPTURE,
@@ -58,8 +59,28 @@ RECIPIENTS = (
     Effect.ADOPT,
 )
 
-#: What only a move that fails, or a login, performs.
+#: What a recipient performs, beside, to have a move rehearsed.
+REHEARSALS = (
+    Effect.SEND_CHECK,
+    Effect.NOTE_REPORT,
+    Effect.SEND_CLAIM,
+    Effect.SEND_READY,
+    Effect.LOAD,
+    Effect.DISCARD,
+    Effect.SEND_REHEARSED,
+)
+
+#: What only a move that fails, waits or is rehearsed, or a login, performs.
 OTHERS = {
+    Effect.SEND_WAITING,
+    Effect.AWAIT,
+    Effect.NOTE_WAITING,
+    Effect.SURVEY,
+    Effect.SEND_CHECK,
+    Effect.NOTE_REPORT,
+    Effect.SEND_COPY,
+    Effect.SEND_REHEARSED,
+    Effect.SEND_REPORT,
     Effect.CHALLENGE,
     Effect.VERIFY,
     Effect.PROVE,
@@ -235,12 +256,12 @@ class CrashTestCase(FaultTestCase):
             yield self.byUNIX.closed(PATIENCE)
 
     @inlineCallbacks
-    def dieRecipient(self, plan: str, owned: bool) -> Any:
+    def dieRecipient(self, plan: str, owned: bool, *options: str) -> Any:
         """
         The recipient dies.
         """
         server, connection = yield self.server("none")
-        client = self.twistd(plan, "migrate-client", "--service", "lines")
+        client = self.twistd(plan, "migrate-client", "--service", "lines", *options)
         yield self.killed(client)
         if owned:
             # What it owned has died with it, and with nobody else.
@@ -305,6 +326,23 @@ class RecipientDiesTests(CrashTestCase):
     """
 
 
+class RehearsalDiesTests(CrashTestCase):
+    """
+    Whatever becomes of a rehearsal, the origin goes on.
+    """
+
+
+def _addRehearsal(when: str, effect: Effect) -> None:
+    name = "".join(part.capitalize() for part in effect.name.split("_"))
+
+    def test(self: Any) -> Any:
+        plan = f"recipient:{when}:{effect.name}:SIGKILL"
+        return self.dieRecipient(plan, False, "--rehearse")
+
+    test.__doc__ = f"SIGKILL {when} {effect.name}."
+    setattr(RehearsalDiesTests, f"test_{when}{name}", test)
+
+
 def _add(cls: type, side: str, when: str, effect: Effect, *, last: bool) -> None:
     name = "".join(part.capitalize() for part in effect.name.split("_"))
 
@@ -330,6 +368,9 @@ def _generate() -> None:
             said = RECIPIENTS.index(Effect.SAY_ADOPTED)
             owned = at > said or (at == said and when == "after")
             _add(RecipientDiesTests, "recipient", when, effect, last=owned)
+    for effect in REHEARSALS:
+        _addRehearsal("before", effect)
+    _addRehearsal("after", REHEARSALS[-1])
 
 
 _generate()
