@@ -33,6 +33,7 @@ MODULES = (
     "sockets",
     "unmovable",
     "suspended",
+    "pulling",
     "prompts",
     "streams",
     "ports",

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import attrs
+from twisted.python.deprecate import _ModuleProxy
 from zope.interface import (
     classImplements,
     directlyProvidedBy,
@@ -318,4 +319,7 @@ def register(registry: Registry) -> None:
     """
     dataclass = Special(recordclasses.describe, recordclasses.restore)
     registry.register(type, Class({"dataclass": dataclass}))
-    registry.register(types.ModuleType, Module())
+    module = Module()
+    registry.register(types.ModuleType, module)
+    # What C{sys.modules} holds instead of a module with deprecated attributes.
+    registry.register(_ModuleProxy, module)

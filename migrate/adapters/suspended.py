@@ -97,7 +97,7 @@ def _isRunning(obj: Any) -> bool:
     return bool(getattr(obj, f"{_PREFIXES[type(obj)]}_running"))
 
 
-def _drivenNow() -> set[int]:
+def drivenNow() -> set[int]:
     """
     @return: the identities of all that somebody is going to resume.  They are
         held by whoever does, so none is used again in this turn.
@@ -147,7 +147,7 @@ def _isSuspended(candidate: object) -> bool:
     return type(candidate) in _PREFIXES
 
 
-def _endedGenerator() -> Any:
+def endedGenerator() -> Any:
     """
     @return: a generator that has ended.
     """
@@ -195,9 +195,9 @@ def register(registry: Registry) -> None:
     """
     Let C{registry} know the adapters of this module.
     """
-    driven = PerCapture(_drivenNow)
+    driven = PerCapture(drivenNow)
+    # The adapter of generators knows some more about them.
     for name, cls, ended in (
-        ("generator", types.GeneratorType, _endedGenerator),
         ("coroutine", types.CoroutineType, _endedCoroutine),
         ("asyncgenerator", types.AsyncGeneratorType, _endedAsyncGenerator),
     ):
