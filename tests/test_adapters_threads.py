@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import attrs
+from twisted._threads import AlreadyQuit
 from twisted.internet._resolver import GAIResolver
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory
@@ -88,16 +89,77 @@ class ThreadTests(SynchronousTestCase):
         self.assertIs(made.pool, self.recipient.getThreadPool())
         self.assertIsNot(made.pool, owner.pool)
 
-    def test_otherPool(self) -> None:
+    def ownPool(self) -> Any:
         """
-        Any other pool is refused.
+        @return: a pool of the application's own.
         """
-        owner = Owner()
-        owner.pool = ThreadPool()
+        pool = ThreadPool(1, 3, "own")
+        self.addCleanup(lambda: pool.joined or pool.stop())
+        return pool
+
+    def moved(self, pool: Any) -> Any:
+        """
+        @return: what has become of C{pool}.
+        """
+        made = Move([pool], self.origin, self.recipient).go()[0]
+        self.addCleanup(lambda: made.joined or made.stop())
+        self.assertIsNot(made, pool)
+        self.assertEqual((made.name, made.min, made.max), ("own", 1, 3))
+        return made
+
+    def test_ownPool(self) -> None:
+        """
+        Any other pool is made again, with threads of its own, and the threads
+        of the one that moved away end.
+        """
+        pool = self.ownPool()
+        pool.start()
+        pool.note = "kept"
+        made = self.moved(pool)
+        self.assertTrue(made.started)
+        self.assertEqual(made.note, "kept")
+        for thread in pool.threads:
+            thread.join(DEADLINE)
+            self.assertFalse(thread.is_alive())
+        self.assertEqual([t.name for t in made.threads], ["PoolThread-own-0"])
+        done = threading.Event()
+        made.callInThread(done.set)
+        self.assertTrue(done.wait(DEADLINE))
+
+    def test_ownPoolNotYet(self) -> None:
+        """
+        Its threads start once it is adopted, if they had started; it can be
+        started later else, and not again once it was stopped.
+        """
+        pool = self.ownPool()
+        made = self.moved(pool)
+        self.assertEqual((made.started, made.threads), (False, []))
+        made.start()
+        move = Move([made], self.origin, self.recipient)
+        waiting = move.prepare()[0]
+        self.assertEqual((waiting.started, waiting.threads), (False, []))
+        move.rollBack()
+        self.assertTrue(made.started)
+        made.stop()
+        stopped = self.moved(made)
+        self.assertTrue(stopped.joined)
+        self.assertRaises(AlreadyQuit, stopped.startAWorker)
+
+    def test_ownPoolBusy(self) -> None:
+        """
+        One that works, or is going to, is refused until it has done so.
+        """
+        pool = self.ownPool()
+        pool.callInThread(int)
         error = self.assertRaises(
-            CannotMigrate, Move(owner, self.origin, self.recipient).go
+            CannotMigrate, Move([pool], self.origin, self.recipient).go
         )
-        self.assertIn("service.pool: a thread pool of its own", str(error))
+        self.assertIn("service[0]: a thread pool, which is busy", str(error))
+        self.assertTrue(error.passing)
+        self.assertFalse(error.over())
+        pool.start()
+        spin(error.over, self.origin)
+        self.moved(pool)
 
     def test_busyPool(self) -> None:
         """
@@ -110,6 +172,10 @@ class ThreadTests(SynchronousTestCase):
                 NotMovable, ThreadPoolAdapter().describe, pool, Capture(self.origin)
             )
             self.assertIn("busy", str(error))
+            assert error.over is not None
+            self.assertFalse(error.over())
+            pool._team = Team()
+            self.assertTrue(error.over())
 
     def test_callFromThread(self) -> None:
         """
@@ -126,6 +192,9 @@ class ThreadTests(SynchronousTestCase):
         self.assertEqual(len(error.refusals), 1)
         self.assertIn("a call from a thread", str(error))
         self.assertIn("Owner.hear", str(error))
+        self.assertFalse(error.over())
+        queue.pop()
+        self.assertTrue(error.over())
 
     def test_working(self) -> None:
         """
@@ -144,11 +213,15 @@ class ThreadTests(SynchronousTestCase):
             started.set()
             finish.wait(DEADLINE)
 
+        errors: list[CannotMigrate] = []
+
         def refused() -> bool:
             try:
                 Move(owner, self.origin, self.recipient).go()
             except CannotMigrate as error:
                 self.assertIn("a thread of the reactor's pool", str(error))
+                self.assertFalse(error.over())
+                errors.append(error)
                 return True
             return False
 
@@ -162,6 +235,7 @@ class ThreadTests(SynchronousTestCase):
         started.clear()
         finish.set()
         self.assertTrue(started.wait(DEADLINE))
+        spin(errors[0].over, self.origin)
         spin(lambda: done.called, self.origin)
         spin(lambda: not pool.working and not pool._team._pending, self.origin)
         self.assertFalse(refused())

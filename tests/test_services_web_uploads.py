@@ -15,7 +15,7 @@ from tests.services import ServiceTestCase, freePort
 
 #: Answers what it was sent, and when idle connections are going to be closed;
 #: its log tells how much of an upload has come.
-SERVICE = '''
+SERVICE = """
 import json
 from hashlib import sha256
 
@@ -59,7 +59,7 @@ class Digest(Resource):
 def makeService():
     site = Site(Digest(), requestFactory=Upload, timeout=%(timeout)s)
     return TCPServer(%(port)d, site, interface="127.0.0.1")
-'''
+"""
 
 
 class UploadTests(ServiceTestCase):
