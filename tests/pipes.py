@@ -73,11 +73,23 @@ class Pipe:
             deadline,
         )
 
+    def flow(self) -> None:
+        """
+        Read whatever comes.
+        """
+        self._allowed = float("inf")
+
+    def hold(self) -> None:
+        """
+        Read no further for the time being.
+        """
+        self._allowed = len(self.received)
+
     def rest(self, deadline: float = DEADLINE) -> Deferred[Any]:
         """
         Read until the program closes it.
         """
-        self._allowed = float("inf")
+        self.flow()
         return self._processes.until(
             lambda: self._ended, f"the end of {self.path}", deadline
         )
@@ -86,9 +98,11 @@ class Pipe:
         """
         Read what is there and allowed.
         """
-        while (left := self._allowed - len(self.received)) > 0:
+        # Not more at a time, so that whoever waits can say when it is enough.
+        end = min(self._allowed, len(self.received) + CAPACITY)
+        while (left := int(end - len(self.received))) > 0:
             try:
-                data = os.read(self._fileno, int(min(CAPACITY, left)))
+                data = os.read(self._fileno, left)
             except BlockingIOError:
                 return
             if not data:
