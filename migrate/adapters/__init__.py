@@ -51,7 +51,9 @@ MODULES = (
 
 #: The families that only services need which use a certain package: module to
 #: the packages whose classes, or whose classes' bases, are defined there.
-DEFERRED: dict[str, tuple[str, ...]] = {}
+DEFERRED: dict[str, tuple[str, ...]] = {
+    "webgzip": ("twisted.web.server",),
+}
 
 
 def _deferrer(module: str) -> Callable[[Registry], None]:
