@@ -295,6 +295,15 @@ class Environments(SynchronousTestCase):
         for root in ([FilePath], [Key(os.getpid)]):
             self.assertRaises(Forbidden, self.move, root, environment(), process)
 
+    def test_constants(self) -> None:
+        """
+        Text that looks like a name is the very object that code means by it.
+        """
+        thing = Thing("AWAITING_DATA")
+        (made,) = self.move([thing], environment(), environment())
+        self.assertIsNot(made, thing)
+        self.assertIs(made.tag, thing.tag)
+
     def test_missingAdapter(self) -> None:
         found = registry()
         found.register(Pipe, PipeAdapter())

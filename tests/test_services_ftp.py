@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import random
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -278,7 +279,8 @@ class TransferTests(FTPTestCase):
         yield self.move()
         for _ in range(2):
             before = growing.stat().st_size
-            yield self.processes.until(lambda: longer(before + SOME), "more data")
+            more = partial(longer, before + SOME)
+            yield self.processes.until(more, "more data")
             client.signal(signal.SIGSTOP)
             yield self.move()
             self.assertLess(growing.stat().st_size, LARGE)

@@ -12,7 +12,7 @@ import copyreg
 import io
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from migrate.graph.kinds import namedBy
 from migrate.graph.loading import Loading
 from migrate.graph.plain import className
 from migrate.graph.planner import Planner
+from migrate.graph.records import asInCode
 from migrate.graph.versions import upgradesOf
 from migrate.interfaces import IAdapter
 
@@ -41,6 +42,13 @@ def _wrong(what: str, error: Exception) -> LoadError:
     if isinstance(error, LoadError):
         return error
     return LoadError(f"{what}: {type(error).__name__}: {error}")
+
+
+def _asInCode(values: Iterable[Any]) -> list[Any]:
+    """
+    @return: the values, text as L{asInCode} gives it.
+    """
+    return [asInCode(value) if type(value) is str else value for value in values]
 
 
 @attrs.define(eq=False)
@@ -80,7 +88,7 @@ class Maker:
         """
         loading = self._arrival.turn(self)
         try:
-            made = self._adapter.make(self._cls, arguments, loading)
+            made = self._adapter.make(self._cls, tuple(_asInCode(arguments)), loading)
         except Exception as e:
             raise _wrong(self.says, e) from e
         if self._hears:
@@ -98,7 +106,10 @@ class Maker:
         loading = self._arrival.turn(self)
         try:
             names = self._names
-            state = values if names is None else dict(zip(names, values, strict=True))
+            if names is None:
+                state = values
+            else:
+                state = dict(zip(names, _asInCode(values), strict=True))
             self._adapter.fill(obj, state, loading)
         except Exception as e:
             raise _wrong(self.says, e) from e

@@ -17,7 +17,7 @@ from typing import Any
 from migrate.errors import LoadError, MalformedTable
 from migrate.graph.kinds import MISSING, Kind
 from migrate.graph.loading import Loading
-from migrate.graph.records import Record, unboxed
+from migrate.graph.records import Record, asInCode, unboxed
 
 #: Tuples and the like inside each other, of something that is hashed: hashing
 #: recurses in C, and where it has no room left the process ends.
@@ -83,7 +83,13 @@ class Making:
         made = self.made
         try:
             return [
-                made[e] if type(e) is int else unboxed(e) if type(e) is list else e
+                made[e]
+                if type(e) is int
+                else unboxed(e)
+                if type(e) is list
+                else asInCode(e)
+                if type(e) is str
+                else e
                 for e in record[1:]
             ]
         except IndexError as e:

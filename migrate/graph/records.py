@@ -12,6 +12,7 @@ It must not know where records come from or what is made of them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
@@ -194,6 +195,14 @@ def encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def asInCode(text: str) -> str:
+    """
+    @return: C{text}; where it looks like a name, the one object that all code of
+        this process means by it: some compares its constants by identity.
+    """
+    return sys.intern(text) if text.isidentifier() else text
 
 
 def unboxed(box: Record) -> Any:
