@@ -53,6 +53,7 @@ MODULES = (
 #: the packages whose classes, or whose classes' bases, are defined there.
 DEFERRED: dict[str, tuple[str, ...]] = {
     "webgzip": ("twisted.web.server",),
+    "jabber": ("twisted.words.xish",),
 }
 
 
