@@ -37,6 +37,7 @@ from migrate.model import Description
 
 PROLOGUE = "@prologue"
 CONSUMED = "@consumed"
+DEFERRAL = "@deferral"
 
 #: How much of the connection had been read before the parser that a stream has
 #: now, less what that one was told first, in bytes.
@@ -69,6 +70,7 @@ class ElementStreamAdapter(AttributesAdapter):
         state.pop("parser")
         state[PROLOGUE] = prologue
         state[CONSUMED] = read
+        state[DEFERRAL] = _defers(obj.parser)
         return Description(type(obj), (), state)
 
     def fill(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
@@ -76,12 +78,23 @@ class ElementStreamAdapter(AttributesAdapter):
         See L{migrate.interfaces.IAdapter.fill}.
         """
         attributes = dict(state)
-        prologue = attributes.pop(PROLOGUE)
+        prologue, deferral = attributes.pop(PROLOGUE), attributes.pop(DEFERRAL)
         attributes[OFFSET] = attributes.pop(CONSUMED) - len(prologue)
         type(obj).__init__(obj)
         obj.DocumentStartEvent = ignore
         obj.parser.Parse(prologue)
+        if hasattr(obj.parser, "SetReparseDeferralEnabled"):
+            obj.parser.SetReparseDeferralEnabled(deferral)
         giveAttributes(obj, attributes)
+
+
+def _defers(parser: Any) -> bool:
+    """
+    @return: whether a parser that has half a token waits until there is a good
+        deal more; older ones never do.
+    """
+    ask = getattr(parser, "GetReparseDeferralEnabled", None)
+    return True if ask is None else bool(ask())
 
 
 def _ownerOf(stream: Any) -> Any:
