@@ -5,7 +5,9 @@ through them.
 
 from __future__ import annotations
 
+import re
 import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -343,3 +345,216 @@ def accept(listening: socket.socket) -> socket.socket | None:
         return listening.accept()[0]
     except BlockingIOError:
         return None
+
+
+#: Twisted's own class speaks Python 2 where it listens for others and where it
+#: logs: the same, mended, so that there is something to move.
+MENDED = """
+import time
+
+from twisted.application.internet import TCPServer
+from twisted.internet import defer, reactor
+from twisted.protocols import socks
+
+
+class Incoming(socks.SOCKSv4IncomingFactory):
+    def buildProtocol(self, addr):
+        return super().buildProtocol((addr.host, addr.port))
+
+
+class Mended(socks.SOCKSv4):
+    def listenClass(self, port, klass, *args):
+        listening = reactor.listenTCP(port, Incoming(*args), interface="127.0.0.1")
+        host = listening.getHost()
+        return defer.succeed((host.host, host.port))
+
+    def log(self, proto, data):
+        if self.logging:
+            peers = [each.transport.getPeer() for each in (self, self.otherConn)]
+            with open(self.logging, "a") as file:
+                print(
+                    *("%%s:%%d" %% (peer.host, peer.port) for peer in peers),
+                    "<" if proto is self else ">",
+                    data.hex(),
+                    file=file,
+                )
+
+
+class Factory(socks.SOCKSv4Factory):
+    def buildProtocol(self, addr):
+        return Mended(self.logging, reactor)
+
+
+def makeService():
+    return TCPServer(%(port)d, Factory("socks.log"), interface="127.0.0.1")
+"""
+
+
+class SocksTests(RelayTestCase):
+    """
+    C{twistd socks}.
+    """
+
+    @inlineCallbacks
+    def socks(self) -> Any:
+        """
+        Serve it.
+
+        @return: its port.
+        """
+        port = freePort()
+        yield self.plugin(f"proxy=socks --port {port}")
+        return port
+
+    def curl(self, *options: str) -> tuple[Any, Sink]:
+        """
+        Start C{curl}.
+
+        @return: it, and what it gets.
+        """
+        sink = Sink(self, self.directory / f"curl{len(self.targets.made)}")
+        return self.program("curl", "-sS", "-o", sink.path, *options), sink
+
+    @inlineCallbacks
+    def _download(self, *options: str) -> Any:
+        """
+        A response comes through the proxy in pieces, one for each process; the
+        proxy, which does not hold anybody back, has much of it in hand.
+        """
+        child, sink = self.curl(*options)
+        target = yield self.connected(1)
+        target.allow(float("inf"))
+        yield self.processes.until(
+            lambda: target.received.endswith(b"\r\n\r\n"), "a request"
+        )
+        body = blob(MUCH, 6)
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+        target.transport.write(head + body[: MUCH // 2])
+        for part in (1000, MUCH // 4):
+            yield self.processes.until(lambda much=part: sink.readUntil(much), "some")
+            yield self.move()
+        target.transport.write(body[MUCH // 2 :])
+        moving = self.move()
+        yield self.processes.until(lambda: sink.readUntil(MUCH), "the rest")
+        yield moving
+        ended = yield child.ended()
+        self.assertEqual((ended.status, ended.err), (0, ""))
+        self.assertTrue(sink.received == body)
+        self.assertEqual(len(self.targets.made), 1)
+
+    @inlineCallbacks
+    def test_download(self) -> Any:
+        """
+        C{curl --socks4}, in the middle of a response.
+        """
+        port = yield self.socks()
+        yield self._download(
+            "--socks4", f"127.0.0.1:{port}", f"http://127.0.0.1:{self.targetPort}/"
+        )
+
+    @inlineCallbacks
+    def test_downloadByName(self) -> Any:
+        """
+        C{curl --socks4a}, for which the proxy has looked up the name.
+        """
+        port = yield self.socks()
+        yield self._download(
+            "--socks4a", f"127.0.0.1:{port}", f"http://localhost:{self.targetPort}/"
+        )
+
+    @inlineCallbacks
+    def test_upload(self) -> Any:
+        """
+        C{curl -T}, in the middle of a request that the target reads slowly;
+        the proxy reads all that comes.
+        """
+        port = yield self.socks()
+        up = blob(MUCH, 7)
+        (self.directory / "up").write_bytes(up)
+        child, sink = self.curl(
+            *("--socks4", f"127.0.0.1:{port}", "-H", "Expect:", "-T", "up"),
+            f"http://127.0.0.1:{self.targetPort}/",
+        )
+        target = yield self.connected(1)
+        target.allow(100_000)
+        yield self.processes.until(lambda: len(target.received) >= 100_000, "some")
+        yield self.move()
+        target.allow(MUCH / 2)
+        yield self.move()
+        moving = self.move()
+        target.allow(float("inf"))
+        yield self.processes.until(
+            lambda: len(target.received.partition(b"\r\n\r\n")[2]) == MUCH, "all"
+        )
+        yield moving
+        target.transport.write(b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\nkept")
+        ended = yield child.ended()
+        self.assertEqual((ended.status, ended.err), (0, ""))
+        self.assertTrue(sink.readUntil(4))
+        self.assertEqual(bytes(sink.received), b"kept")
+        self.assertTrue(target.received.endswith(up))
+
+    @inlineCallbacks
+    def test_request(self) -> Any:
+        """
+        Half of what a client asks the proxy for has come.
+        """
+        port = yield self.socks()
+        client = yield self.processes.connect(port)
+        request = socksRequest(1, self.targetPort)
+        client.send(request[:6])
+        yield self.move()
+        client.send(request[6:-1])
+        yield self.move()
+        client.send(request[-1:])
+        yield client.expect(re.escape(socksReply(self.targetPort)))
+        target = yield self.connected(1)
+        target.allow(float("inf"))
+        yield self.move()
+        client.sendLine(b"hello")
+        yield self.processes.until(lambda: target.received == b"hello\r\n", "words")
+
+    @inlineCallbacks
+    def test_bind(self) -> Any:
+        """
+        A client that has the proxy listen for somebody who comes moves later;
+        what the two say to each other is logged by whoever serves.
+        """
+        port = freePort()
+        self.code("mended", MENDED % {"port": port})
+        yield self.serve("--service", "proxy=mended.makeService")
+        client = yield self.processes.connect(port)
+        client.send(socksRequest(2, 0))
+        answer = yield client.expect(rb"(?s)\0\x5a(..)\x7f\0\0\x01")
+        yield self.move()
+        other = yield self.processes.connect(int.from_bytes(answer[1], "big"))
+        yield client.expect(rb"(?s)\0\x5a\0\0\0\0\0\0")
+        yield self.move()
+        other.sendLine(b"from outside")
+        self.assertEqual((yield client.line()), b"from outside")
+        yield self.move()
+        client.sendLine(b"from inside")
+        self.assertEqual((yield other.line()), b"from inside")
+        yield other.disconnect()
+        yield client.closed()
+        said = [
+            bytes.fromhex(line.split()[-1])
+            for line in (self.directory / "socks.log").read_text().splitlines()
+        ]
+        self.assertEqual(said, [b"from outside\r\n", b"from inside\r\n"])
+
+
+def socksRequest(command: int, port: int) -> bytes:
+    """
+    @param command: 1 to connect, 2 to be connected to.
+    @return: what a client says, of a port of the loopback interface.
+    """
+    return struct.pack("!BBH4s", 4, command, port, b"\x7f\0\0\1") + b"user\0"
+
+
+def socksReply(port: int) -> bytes:
+    """
+    @return: what a proxy says that is connected to a port of the loopback
+        interface.
+    """
+    return struct.pack("!BBH4s", 0, 90, port, b"\x7f\0\0\1")
