@@ -54,6 +54,7 @@ MODULES = (
 DEFERRED: dict[str, tuple[str, ...]] = {
     "webgzip": ("twisted.web.server",),
     "jabber": ("twisted.words.xish",),
+    "ssh": ("twisted.conch.ssh",),
 }
 
 
