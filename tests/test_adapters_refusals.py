@@ -74,7 +74,12 @@ class RefusalTests(SynchronousTestCase):
         """
         registry = Registry()
         refusals.register(registry)
-        for name in ("BufferingTLSTransport", "TLSMemoryBIOFactory"):
-            found = refusals.present("twisted.protocols.tls", name)
-            named = registry.named(f"twisted.protocols.tls.{name}")
+        for module, name in (
+            ("twisted.protocols.tls", "BufferingTLSTransport"),
+            ("twisted.protocols.tls", "TLSMemoryBIOFactory"),
+            ("twisted.internet._sslverify", "OpenSSLCertificateOptions"),
+            ("OpenSSL.SSL", "Context"),
+        ):
+            found = refusals.present(module, name)
+            named = registry.named(f"{module}.{name}")
             self.assertEqual(named is None, found is None)

@@ -18,6 +18,14 @@ _TLS = (
     "TLS sessions cannot migrate yet",
     "end the session, or terminate TLS in a proxy in front",
 )
+_TLS_FACTORY = (
+    "what speaks TLS on connections, with keys that are in C",
+    "listen without TLS, behind a proxy in which TLS ends",
+)
+_TLS_KEYS = (
+    "the keys of TLS are in C",
+    "provide it as a resource, or listen without TLS behind a proxy in which TLS ends",
+)
 _PROCESS = (
     "a child process cannot get another parent",
     "end it first, or have it run on its own behind a socket",
@@ -31,7 +39,14 @@ _STANDARD = (
 _OPTIONAL = (
     ("twisted.protocols.tls", "BufferingTLSTransport", _TLS),
     ("twisted.protocols.tls", "TLSMemoryBIOProtocol", _TLS),
-    ("twisted.protocols.tls", "TLSMemoryBIOFactory", _TLS),
+    ("twisted.protocols.tls", "TLSMemoryBIOFactory", _TLS_FACTORY),
+    ("twisted.internet._sslverify", "OpenSSLCertificateOptions", _TLS_KEYS),
+    ("twisted.internet._sslverify", "ClientTLSOptions", _TLS_KEYS),
+    ("twisted.internet.ssl", "DefaultOpenSSLContextFactory", _TLS_KEYS),
+    ("OpenSSL.SSL", "Context", _TLS_KEYS),
+    ("OpenSSL.SSL", "Connection", _TLS),
+    ("OpenSSL.crypto", "PKey", _TLS_KEYS),
+    ("OpenSSL.crypto", "X509", _TLS_KEYS),
     ("twisted.internet.process", "_BaseProcess", _PROCESS),
     ("twisted.internet.process", "PTYProcess", _PROCESS),
     ("twisted.internet.stdio", "StandardIO", _STANDARD),
