@@ -560,7 +560,7 @@ def socksReply(port: int) -> bytes:
     return struct.pack("!BBH4s", 0, 90, port, b"\x7f\0\0\1")
 
 
-class TLSTests(RelayTestCase):
+class TLSTests(ServiceTestCase):
     """
     Ports that speak TLS.
     """
@@ -568,38 +568,37 @@ class TLSTests(RelayTestCase):
     @inlineCallbacks
     def test_refused(self) -> Any:
         """
-        They are refused by name, and serve on.
+        C{twistd web} on such a port is refused by name, and serves on.
         """
         made = self.program(
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"),
             *("-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem"),
         )
         yield made.ended()
+        (self.directory / "page").mkdir()
+        (self.directory / "page" / "index.html").write_text("served")
         port = freePort()
         keys = "privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1"
-        yield self.plugin(
-            f"relay=portforward --port ssl:{port}:{keys} "
-            f"--host 127.0.0.1 --dest_port {self.targetPort}"
-        )
+        yield self.plugin(f"site=web --listen ssl:{port}:{keys} --path page")
+        yield self._fetch(port)
         line = yield self.refused()
         self.assertEqual(
             line,
-            "migrate-client: relay.endpoint._sslContextFactory: "
-            "twisted.internet._sslverify.OpenSSLCertificateOptions: the keys of TLS are "
-            "in C; provide it as a resource, or listen without TLS behind a proxy in "
-            "which TLS ends | relay._waitingForPort.result.factory: "
-            "twisted.protocols.tls.TLSMemoryBIOFactory: what speaks TLS on connections, "
-            "with keys that are in C; listen without TLS, behind a proxy in which TLS "
+            "migrate-client: site.services[0].endpoint._sslContextFactory: "
+            "twisted.internet._sslverify.OpenSSLCertificateOptions: the keys of TLS "
+            "are in C; provide it as a resource, or listen without TLS behind a proxy in "
+            "which TLS ends | site.services[0]._waitingForPort.result.factory: "
+            "twisted.protocols.tls.TLSMemoryBIOFactory: what speaks TLS on "
+            "connections, with keys that are in C; listen without TLS, behind a proxy in which TLS "
             "ends",
         )
-        url = f"https://127.0.0.1:{port}/"
-        child = self.program("curl", "-sSk", url)
-        target = yield self.connected(1)
-        target.allow(float("inf"))
-        yield self.processes.until(
-            lambda: target.received.endswith(b"\r\n\r\n"), "a request"
-        )
-        target.transport.write(b"HTTP/1.0 200 OK\r\n\r\nserved")
-        target.transport.loseConnection()
+        yield self._fetch(port)
+
+    @inlineCallbacks
+    def _fetch(self, port: int) -> Any:
+        """
+        It serves.
+        """
+        child = self.program("curl", "-sSk", f"https://127.0.0.1:{port}/")
         ended = yield child.ended()
-        self.assertEqual(ended.out, "served")
+        self.assertEqual((ended.status, ended.out), (0, "served"))

@@ -136,7 +136,9 @@ def register(registry: Registry) -> None:
     Add the adapters of SSH.
     """
     registry.register(Key, KeyAdapter())
-    registry.register(SSHFactory, FactoryAdapter("twisted.conch.ssh.factory.SSHFactory"))
+    registry.register(
+        SSHFactory, FactoryAdapter("twisted.conch.ssh.factory.SSHFactory")
+    )
     registry.register(
         SSHTransportBase,
         ConnectionAdapter("twisted.conch.ssh.transport.SSHTransportBase"),
