@@ -55,6 +55,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "webgzip": ("twisted.web.server",),
     "jabber": ("twisted.words.xish",),
     "ssh": ("twisted.conch.ssh",),
+    "websockets": ("autobahn",),
 }
 
 
