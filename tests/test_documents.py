@@ -6,7 +6,11 @@ name are there.
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 from twisted.python.reflect import namedAny
@@ -19,6 +23,9 @@ DOCUMENTS = (
     *sorted(CHECKOUT.glob("docs/**/*.rst")),
     *sorted(CHECKOUT.glob("examples/**/*.rst")),
 )
+
+#: An example in Python.
+CODE = r"(?m)^\.\. code-block:: python\n\n((?:(?: {4}.*)?\n)+)"
 
 
 def every(pattern: str) -> list[tuple[Path, str]]:
@@ -66,7 +73,7 @@ class DocumentsTests(SynchronousTestCase):
         """
         Every example can be parsed, and what it imports of C{migrate} is there.
         """
-        blocks = every(r"(?m)^\.\. code-block:: python\n\n((?:(?: {4}.*)?\n)+)")
+        blocks = every(CODE)
         self.assertGreater(len(blocks), 2)
         for _, block in blocks:
             tree = ast.parse("if True:\n" + block)
@@ -74,6 +81,26 @@ class DocumentsTests(SynchronousTestCase):
                 if isinstance(node, ast.ImportFrom) and node.module:
                     for alias in node.names:
                         namedAny(f"{node.module}.{alias.name}")
+
+    def test_examplesOfTests(self) -> None:
+        """
+        The tests that are shown pass, run as an application's own.
+        """
+        text = (CHECKOUT / "docs/how-to/test-that-it-moves.rst").read_text("utf-8")
+        where = Path(self.mktemp())
+        where.mkdir()
+        source = "\n".join(map(textwrap.dedent, re.findall(CODE, text)))
+        (where / "example.py").write_text(source)
+        done = subprocess.run(
+            [sys.executable, "-m", "twisted.trial", "example"],
+            cwd=where,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("PASSED (successes=5)", done.stdout)
 
     def test_targets(self) -> None:
         """

@@ -48,6 +48,7 @@ LAYERS = (
     "client",
     "inquirer",
     "supervisor",
+    "testing",
     "tap",
     "tapserver tapclient cli",
 )
