@@ -6,10 +6,14 @@ They must know neither the wire nor any serializer's format.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from migrate.graph.registry import Registry
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 #: The families that every graph may need, in the order of registration.
 MODULES = (
@@ -85,4 +89,25 @@ def defaultRegistry() -> Registry:
     return registry
 
 
-__all__ = ["defaultRegistry"]
+def installedRegistry(
+    entryPoints: Callable[[], Iterable[EntryPoint]] | None = None,
+) -> Registry:
+    """
+    Find the adapters that applications brought when they were installed.  Each
+    entry point of the group C{txmigrate.adapters} names a function that is
+    called with a registry::
+
+        [project.entry-points."txmigrate.adapters"]
+        shop = "shop.adapters:register"
+
+    One that cannot be had is logged, and changes nothing.
+
+    @param entryPoints: finds them; by default all that is installed.
+    @return: a new registry, with the adapters of this package too.
+    """
+    from migrate.adapters.installed import addInstalled, installed
+
+    return addInstalled(defaultRegistry(), entryPoints or installed)
+
+
+__all__ = ["defaultRegistry", "installedRegistry"]

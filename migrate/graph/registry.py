@@ -18,6 +18,18 @@ from zope.interface.interface import InterfaceClass
 from migrate.interfaces import IAdapter, ISeeker
 
 
+class NameTaken(ValueError):
+    """
+    Two adapters have the same name.
+
+    @ivar name: the name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"two adapters are named {name!r}")
+
+
 @attrs.define
 class Registry:
     """
@@ -38,11 +50,11 @@ class Registry:
         same class or interface replaces the earlier one.  An adapter for
         C{object} speaks for bare C{object()} instances only.
 
-        @raise ValueError: another adapter has the same name.
+        @raise NameTaken: another adapter has the same name.
         """
         known = self._byName.setdefault(adapter.name, adapter)
         if known is not adapter:
-            raise ValueError(f"two adapters are named {adapter.name!r}")
+            raise NameTaken(adapter.name)
         if isinstance(spec, InterfaceClass):
             self._interfaces.append((spec, adapter))
             self._byInterface.register([spec], IAdapter, "", adapter)
@@ -114,6 +126,13 @@ class Registry:
         if self._deferred:
             self._complete(name)
         return self._byName.get(name)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """
+        The names of the adapters that are registered so far.
+        """
+        return frozenset(self._byName)
 
     def withoutSeekers(self) -> Registry:
         """
