@@ -48,6 +48,34 @@ class Savings(Unnumbered):
         LOG.append(("savings 2", self.tag))
 
 
+#: What names of an older release lead to.
+OldAccount = Account
+
+
+class Old:
+    """
+    A namespace of the older release.
+    """
+
+    Savings = Savings
+
+
+class _Meta(type):
+    @property
+    def inner(cls) -> Any:
+        """
+        Not to be asked.
+        """
+        LOG.append("asked")
+        return Old
+
+
+class Trap(metaclass=_Meta):
+    """
+    Notes that an attribute was asked for.
+    """
+
+
 class VersionTests(SynchronousTestCase):
     """
     Upgrades.
@@ -123,6 +151,35 @@ class VersionTests(SynchronousTestCase):
                 ("account 3", "whole"),
             ],
         )
+
+    def test_otherName(self) -> None:
+        """
+        A class that was moved, and base classes of it, keep their versions if
+        the old names lead to them.
+        """
+        cases: list[tuple[dict[str, int], list[str]]] = [
+            ({f"{__name__}.OldAccount": 3, f"{__name__}.Old.Savings": 1}, ["2"]),
+            ({f"{__name__}.OldAccount": 2}, ["3", "1", "2"]),
+            ({self.account: 3, f"{__name__}.Old.Savings": 2}, []),
+            ({self.account: 3, f"{__name__}.Nowhere": 2}, ["1", "2"]),
+            ({self.account: 3, "Savings": 2}, ["1", "2"]),
+            ({self.account: 3, f"{__name__}.LOG.Savings": 2}, ["1", "2"]),
+            ({self.account: 3, f"no.{__name__}.Old.Savings": 2}, ["1", "2"]),
+            ({self.account: 3, f"{__name__}.Old.Savings{'.x' * 50}": 2}, ["1", "2"]),
+            ({self.account: 3, ".".join("x" * 99999): 2}, ["1", "2"]),
+            ({self.account: 3, "": 2, "..": 2}, ["1", "2"]),
+        ]
+        for versions, wanted in cases:
+            steps = upgradesOf(Savings, versions)
+            done = [step.__name__.removeprefix("upgradeToVersion") for step in steps]  # type: ignore[attr-defined]
+            self.assertEqual(done, wanted, versions)
+
+    def test_noCodeRuns(self) -> None:
+        """
+        Nothing is asked that could do something.
+        """
+        upgradesOf(Savings, {f"{__name__}.Trap.inner.Savings": 2})
+        self.assertEqual(LOG, [])
 
     def test_back(self) -> None:
         error = self.assertRaises(LoadError, upgradesOf, Account, {self.account: 4})

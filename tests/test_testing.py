@@ -171,6 +171,26 @@ class NewAccount(Versioned):
         self.nick = self.__dict__.pop("name")
 
 
+class MovedAccount(Versioned):
+    """
+    As a release has it in which it has moved.
+    """
+
+    persistenceVersion = 2
+
+    def upgradeToVersion1(self) -> None:
+        """
+        Has been done long ago.
+        """
+        self.__dict__.setdefault("steps", []).append(1)
+
+    def upgradeToVersion2(self) -> None:
+        """
+        Has to be done.
+        """
+        self.__dict__.setdefault("steps", []).append(2)
+
+
 class Fragile:
     """
     What L{FragileAdapter} knows.
@@ -705,6 +725,19 @@ class InMemory(MigrationTestCaseMixin, SynchronousTestCase):
         self.pair.recipient.code.redefine(OldAccount, NewAccount)
         again = self.pair.migrate("chat")
         self.assertEqual(vars(again.accounts[0]), {"nick": "alice"})
+
+    def test_renamed(self) -> None:
+        """
+        In the next release a class has another name, to which the old one leads:
+        what was brought up to date already is not brought so once more.
+        """
+        self.pair.recipient.code.moveTo(OldAccount, MovedAccount)
+        self.chat.account = OldAccount("alice")
+        moved = self.pair.migrate("chat")
+        self.assertEqual(type(moved.account), MovedAccount)
+        self.assertEqual(vars(moved.account), {"name": "alice", "steps": [2]})
+        again = self.pair.migrate("chat")
+        self.assertEqual(vars(again.account), {"name": "alice", "steps": [2]})
 
     def test_lacking(self) -> None:
         """

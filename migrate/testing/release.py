@@ -44,6 +44,17 @@ class Release:
         new.__name__, new.__qualname__ = old.__name__, old.__qualname__
         self._code[home] = new
 
+    def moveTo(self, old: Any, new: Any) -> None:
+        """
+        Know a class or a function by the name of C{old} for C{new}, which keeps
+        its own name: as a module does that still leads to what has been moved
+        to another one.
+
+        @param new: it has to be there for all processes.
+        @raise ValueError: C{old} cannot be imported.
+        """
+        self._code[_homeOf(old)] = new
+
     def lack(self, thing: Any) -> None:
         """
         Know nothing of a module, a class or a function.
