@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
-from migrate.adapters import defaultRegistry
+from migrate.adapters import installedRegistry
 from migrate.admission import OriginAdmission
 from migrate.control import DEFAULT, ControlAddress
 from migrate.conversation import Deadlines
@@ -138,7 +138,7 @@ class MigrationServer(MultiService):
             from twisted.internet import reactor
         self.reactor = reactor
         self.control = ControlAddress.parse(control)
-        self.registry = defaultRegistry() if registry is None else registry
+        self.registry = installedRegistry() if registry is None else registry
         self.policy = UserPolicy() if policy is None else policy
         self.checkers = tuple(checkers)
         self.deadlines = Deadlines() if deadlines is None else deadlines

@@ -72,6 +72,16 @@ class DeferTests(SynchronousTestCase):
         self.assertIsNotNone(self.registry.named("tests.test_graph_registry.Base"))
         self.assertEqual(self.registered, [self.registry])
 
+    def test_several(self) -> None:
+        """
+        Several may wait for one package.
+        """
+        self.registry.defer(["another"], self.registered.append)
+        self.registry.lookup(Derived)
+        self.assertEqual(self.registered, [self.registry])
+        self.registry.named("another.adapter")
+        self.assertEqual(self.registered, [self.registry] * 2)
+
     def test_copy(self) -> None:
         """
         A copy registers for itself.

@@ -41,7 +41,7 @@ class Registry:
     _interfaces: list[tuple[InterfaceClass, IAdapter]] = attrs.field(factory=list)
     _byName: dict[str, IAdapter] = attrs.field(factory=dict)
     _seekers: list[ISeeker] = attrs.field(factory=list)
-    _deferred: dict[str, Callable[[Registry], None]] = attrs.field(factory=dict)
+    _deferred: dict[str, list[Callable[[Registry], None]]] = attrs.field(factory=dict)
 
     def register(self, spec: type | InterfaceClass, adapter: IAdapter) -> None:
         """
@@ -70,7 +70,8 @@ class Registry:
         from such a class, or for an adapter that is named like something in
         there.  So nobody imports what only some services need.
         """
-        self._deferred.update(dict.fromkeys(packages, register))
+        for package in packages:
+            self._deferred.setdefault(package, []).append(register)
 
     def _complete(self, dotted: str) -> None:
         """
@@ -78,11 +79,10 @@ class Registry:
         """
         parts = dotted.split(".")
         for length in range(1, len(parts) + 1):
-            register = self._deferred.get(".".join(parts[:length]))
-            if register is not None:
-                for package, other in list(self._deferred.items()):
-                    if other is register:
-                        del self._deferred[package]
+            for register in self._deferred.pop(".".join(parts[:length]), ()):
+                for waiting in self._deferred.values():
+                    if register in waiting:
+                        waiting.remove(register)
                 register(self)
 
     def addSeeker(self, seeker: ISeeker) -> None:
@@ -152,7 +152,7 @@ class Registry:
             byType=dict(self._byType),
             byName=dict(self._byName),
             seekers=list(self._seekers),
-            deferred=dict(self._deferred),
+            deferred={name: list(each) for name, each in self._deferred.items()},
         )
         for spec, adapter in self._interfaces:
             twin.register(spec, adapter)
