@@ -32,12 +32,13 @@ from migrate.errors import (
 from migrate.graph import Environment
 from migrate.handover import State
 from migrate.identity import Login
+from migrate.offers import attach
 from migrate.policies import Policies
 from migrate.publication import Availability
 from migrate.recipient import RecipientConversation
 from migrate.request import Wish
 from migrate.resources import Provision
-from migrate.server import CONTROL, MigrationServer, attach
+from migrate.server import CONTROL, MigrationServer
 
 ORPHAN_PATIENCE = 2.0
 """

@@ -32,6 +32,17 @@ def detach(service: Any) -> None:
         parent.namedServices.pop(service.name, None)
 
 
+def attach(parent: Any, service: Any) -> None:
+    """
+    Make a service that runs already the child of C{parent}, without starting it
+    once more.
+    """
+    service.parent = parent
+    parent.services.append(service)
+    if service.name is not None:
+        parent.namedServices[service.name] = service
+
+
 @attrs.define(eq=False)
 class Offers:
     """

@@ -70,17 +70,6 @@ class ControlFactory(ServerFactory):
         return conversation
 
 
-def attach(parent: Any, service: Any) -> None:
-    """
-    Make a service that runs already the child of C{parent}, without starting it
-    once more.
-    """
-    service.parent = parent
-    parent.services.append(service)
-    if service.name is not None:
-        parent.namedServices[service.name] = service
-
-
 class MigrationServer(MultiService):
     """
     Publishes services of this process.

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from migrate.client import MigrationClient
 from migrate.errors import ControlError, ServiceInTransit, ServiceUnavailable
 from migrate.graph import Registry
-from migrate.offers import detach
-from migrate.server import CONTROL, MigrationServer, attach
+from migrate.offers import attach, detach
+from migrate.server import CONTROL, MigrationServer
 
 
 class Stoppable(MemoryReactorClock):

@@ -25,7 +25,7 @@ from migrate.errors import (
 from migrate.graph import resolve
 from migrate.interfaces import IDump, ILoader, ISerializer
 from migrate.janitor import Janitor
-from migrate.server import attach, detach
+from migrate.offers import attach, detach
 from migrate.testing.processes import FakeProcess
 from migrate.testing.rehearsal import load
 
