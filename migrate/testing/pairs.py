@@ -18,7 +18,7 @@ from migrate.adapters import defaultRegistry
 from migrate.errors import UnknownService
 from migrate.graph import Registry, TableSerializer
 from migrate.interfaces import ISerializer
-from migrate.server import attach
+from migrate.offers import attach
 from migrate.testing.crossing import Crossing, Failing
 from migrate.testing.processes import Client, FakeProcess
 from migrate.testing.rehearsal import assertMigratable
