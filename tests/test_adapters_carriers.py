@@ -13,9 +13,11 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from migrate.adapters.carriers import carried, touches
 
@@ -97,6 +99,31 @@ class TouchesTests(SynchronousTestCase):
             transport.protocol.dataReceived,
         ):
             self.assertTrue(self.found(root), root)
+
+    def test_protocols(self) -> None:
+        """
+        A protocol carries whoever waits for what it gets, and where it hands
+        that on to; not what it only knows.
+        """
+
+        @implementer(IConsumer)
+        class Sink:
+            pass
+
+        sink, waiting = Sink(), Deferred[None]()
+        waiting.addCallback(self.thing.method)
+        for value, wanted in (
+            (sink, sink),
+            (waiting, self.thing),
+            (self.thing.method, self.thing),
+            (partial(int, self.thing), self.thing),
+        ):
+            protocol = Protocol()
+            vars(protocol)["attribute"] = value
+            self.assertTrue(touches([protocol], lambda item, it=wanted: item is it))
+        protocol = Protocol()
+        vars(protocol).update(it=self.thing, several=[self.thing])
+        self.assertFalse(self.found(protocol))
 
     def test_keywordDefault(self) -> None:
         """

@@ -20,6 +20,8 @@ SERVICE = """
 from twisted.application.internet import TCPServer
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.portal import IRealm, Portal
+from twisted.internet import reactor
+from twisted.web.client import Agent, readBody
 from twisted.web.guard import (
     BasicCredentialFactory,
     DigestCredentialFactory,
@@ -27,8 +29,8 @@ from twisted.web.guard import (
 )
 from twisted.web.proxy import ReverseProxyResource
 from twisted.web.resource import EncodingResourceWrapper, IResource, Resource
-from twisted.web.server import GzipEncoderFactory, Site
-from twisted.web.static import Data, File
+from twisted.web.server import NOT_DONE_YET, GzipEncoderFactory, Site
+from twisted.web.static import File
 from twisted.web.vhost import NameVirtualHost
 from zope.interface import implementer
 
@@ -42,6 +44,30 @@ class Named(Resource):
 
     def render_GET(self, request):
         return b"for " + self.name + b"\\n"
+
+
+class Asking(Resource):
+    isLeaf = True
+
+    def __init__(self, where):
+        Resource.__init__(self)
+        self.agent = Agent(reactor)
+        self.where = where
+
+    def render_GET(self, request):
+        answer = self.agent.request(b"GET", self.where)
+        answer.addCallback(self.head, request)
+        answer.addCallback(self.body, request)
+        return NOT_DONE_YET
+
+    def head(self, response, request):
+        request.setResponseCode(response.code)
+        request.write(response.headers.getRawHeaders(b"x-answer")[0] + b"\\n")
+        return readBody(response)
+
+    def body(self, body, request):
+        request.write(body)
+        request.finish()
 
 
 @implementer(IRealm)
@@ -61,7 +87,8 @@ def makeService():
     hosts.addHost(b"proxy", ReverseProxyResource("127.0.0.1", %(behind)d, b"/there"))
     hosts.addHost(b"gzip", EncodingResourceWrapper(files, [GzipEncoderFactory()]))
     hosts.addHost(b"guard", guard)
-    hosts.default = Data(b"which host?\\n", "text/plain")
+    hosts.addHost(b"agent", Asking(b"http://127.0.0.1:%(behind)d/asked"))
+    hosts.default = Named(b"whom")
     return TCPServer(%(port)d, Site(hosts), interface="127.0.0.1")
 """
 
@@ -106,8 +133,9 @@ class ResourceTests(ServiceTestCase):
         yield self.start()
         behind = self.program("nc", "-lv", "127.0.0.1", str(self.behind))
         yield behind.line("Listening")
-        curl = self.curl("proxy", "some?query", "--data", "posted")
+        curl = self.curl("proxy", "some?query", "--data", "posted\n")
         yield behind.line("POST /there/some.query HTTP/1.0")
+        yield behind.line("posted")
         behind.write(b"HTTP/1.0 200 OK\r\nX-Answer: 42\r\nContent-Le")
         yield self.move()
         behind.write(b"ngth: 21\r\n\r\nfirst\n")
@@ -118,8 +146,27 @@ class ResourceTests(ServiceTestCase):
         yield self.move()
         behind.write(b"and last")
         self.assertEqual((yield self.text(curl)), "first\nsecond\nand last")
-        self.assertIn("posted", behind.lines)
-        self.assertEqual((yield self.text(self.curl("other"))), "which host?\n")
+        self.assertEqual((yield self.text(self.curl("other"))), "for whom\n")
+
+    @inlineCallbacks
+    def test_agent(self) -> Any:
+        """
+        A resource that asks another server hears its answer, though nothing
+        but the reactor knew whom it has asked.
+        """
+        yield self.start()
+        behind = self.program("nc", "-lv", "127.0.0.1", str(self.behind))
+        yield behind.line("Listening")
+        curl = self.curl("agent")
+        yield behind.line("GET /asked HTTP/1.1")
+        yield self.move()
+        behind.write(b"HTTP/1.1 404 OK\r\nX-Answer: fo")
+        yield self.move()
+        behind.write(b"rty-two\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nfirst\n\r\n")
+        yield curl.line("forty-two")
+        yield self.move()
+        behind.write(b"5\r\nlast\n\r\n0\r\n\r\n")
+        self.assertEqual((yield self.text(curl)), "forty-two\nfirst\nlast\n")
 
     @inlineCallbacks
     def test_proxyWaits(self) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from queue import Queue
 from threading import Thread
 from types import (
@@ -26,6 +26,7 @@ from twisted.application.service import Service
 from twisted.internet import tcp, udp
 from twisted.internet.base import BaseConnector
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import BaseProtocol, Factory
 from twisted.internet.task import CooperativeTask, LoopingCall
 
@@ -127,17 +128,27 @@ def _instanceAttributes(*names: str) -> Callable[[Any], Iterable[object]]:
 
 def _ofProtocol(item: Any) -> list[object]:
     """
-    What a protocol or a factory works for.  Whatever else it refers to may well
-    be somebody else's, too.
+    What a protocol or a factory works for: its owners, whoever waits for what it
+    gets, and where it hands that on to.  Whatever else it refers to may well be
+    somebody else's, too.
     """
     return [
         value
         for name, value in vars(item).items()
-        if name == "factory" or isinstance(value, _OWNERS)
+        if name == "factory" or isinstance(value, _SERVED) or _consumes(type(value))
     ]
 
 
-_OWNERS = (Service, Factory, BaseProtocol)
+def _isConsumer(cls: type) -> bool:
+    """
+    @return: whether instances of C{cls} take what somebody else produces.
+    """
+    return bool(IConsumer.implementedBy(cls))
+
+
+_consumes: Callable[[type], bool] = lru_cache(maxsize=4096)(_isConsumer)
+
+_SERVED = (Service, Factory, BaseProtocol, Deferred, FunctionType, MethodType, partial)
 
 _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     FunctionType: _ofFunction,

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from types import FrameType, FunctionType
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 import attrs
 from twisted._threads import _threadworker
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from migrate.adapters.base import onlyByName
+from migrate.adapters.base import onceNot, onlyByName
 from migrate.adapters.carriers import touches
 from migrate.adapters.plain import copyAttributes, giveAttributes
 from migrate.errors import NotMovable
@@ -33,6 +33,9 @@ STARTED = "@started"
 
 #: Says of a pool that it is not the reactor's.
 OWN = "own"
+
+#: Attributes of a job of a pool: what there is to do, and who is told of it.
+_TO_DO = ("theWork", "onResult")
 
 
 @implementer(ILiveAdapter)
@@ -55,7 +58,7 @@ class ThreadPoolAdapter:
             raise NotMovable(
                 f"{called}, which is busy",
                 "try again once it is idle",
-                partial(_isIdle, ref(obj)),
+                onceNot(obj, _isBusy),
             )
         if reactors:
             return Description(type(obj))
@@ -108,14 +111,6 @@ def _isOwnPool(pool: object, reactor: Any) -> bool:
     @return: whether C{pool} is the one that C{reactor} has made already.
     """
     return pool is getattr(reactor, "threadpool", None)
-
-
-def _isIdle(reference: Callable[[], Any]) -> bool:
-    """
-    @return: whether a pool has nothing to do, or is gone.
-    """
-    pool = reference()
-    return pool is None or not _isBusy(pool)
 
 
 @attrs.frozen(eq=False)
@@ -199,7 +194,7 @@ def _work(reactor: Any) -> Iterator[tuple[ThreadWork, Iterable[object]]]:
         return
     reason = "a thread of the reactor's pool works for it at this moment"
     for job, roots in _jobs(pool):
-        yield ThreadWork(reason, partial(_isDone, ref(job))), (job, *roots)
+        yield ThreadWork(reason, onceNot(job, _isToDo)), (job, *roots)
 
 
 def _hasLeft(queue: Iterable[object], number: int) -> bool:
@@ -209,15 +204,12 @@ def _hasLeft(queue: Iterable[object], number: int) -> bool:
     return all(id(entry) != number for entry in list(queue))
 
 
-def _isDone(reference: Callable[[], Any]) -> bool:
+def _isToDo(job: Any) -> bool:
     """
-    @return: whether a pool has done a job: it lets go of what there was to do,
-        but perhaps not of the function that did it.
+    @return: whether a pool has not done a job yet.  It lets go of what there was
+        to do then, but perhaps not of the function that did it.
     """
-    job = reference()
-    return job is None or all(
-        getattr(job, name, job) is None for name in ("theWork", "onResult")
-    )
+    return any(getattr(job, name, job) is not None for name in _TO_DO)
 
 
 def _isBusy(pool: Any) -> bool:
@@ -263,7 +255,7 @@ def _given(frame: FrameType | None) -> Iterator[Any]:
         # The last turn stays in the frame until there is another one.
         for cell in getattr(turn, "__closure__", None) or ():
             job = cell.cell_contents
-            if isinstance(job, FunctionType) and not _isDone(ref(job)):
+            if isinstance(job, FunctionType) and _isToDo(job):
                 yield job
 
 
