@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet import abstract, process, stdio
+from twisted.internet import abstract
 from twisted.internet.process import Process, PTYProcess
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -48,17 +48,10 @@ class RefusalTests(SynchronousTestCase):
 
     def test_process(self) -> None:
         """
-        Child processes are refused, and what connects them.
+        Child processes are refused.
         """
         self.assertIn("child process", self.refusal(Process))
         self.assertIn("child process", self.refusal(PTYProcess))
-        self.assertIn("no adapter knows", self.refusal(process.ProcessWriter))
-
-    def test_standardIO(self) -> None:
-        """
-        The process's own input and output are refused.
-        """
-        self.assertIn("standard input", self.refusal(stdio.StandardIO))
 
     def test_present(self) -> None:
         """

@@ -5,13 +5,14 @@ Tests for L{migrate.testing}.
 from __future__ import annotations
 
 import socket
+import sqlite3
 import unittest
 from collections.abc import Callable
 from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService, TCPServer
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, fail, inlineCallbacks
 from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
     TCP4ServerEndpoint,
@@ -34,17 +35,25 @@ from twisted.protocols.basic import LineReceiver
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from twisted.trial.unittest import FailTest, SynchronousTestCase, TestCase
+from zope.interface import implementer
 
 from migrate.adapters import defaultRegistry
 from migrate.adapters.plain import AttributesAdapter
 from migrate.errors import (
     CannotMigrate,
     LoadError,
+    Objection,
     PeerLost,
     PeerRefused,
     UnknownService,
 )
 from migrate.graph import PickleSerializer, TableSerializer
+from migrate.interfaces import (
+    IAboutToMigrate,
+    IMigrated,
+    IMigrationFailed,
+    INamedResources,
+)
 from migrate.testing import (
     Failing,
     MigrationTestCaseMixin,
@@ -52,6 +61,45 @@ from migrate.testing import (
     assertMigratable,
 )
 from tests.inprocess import descriptors
+
+
+@implementer(IAboutToMigrate, IMigrated, IMigrationFailed, INamedResources)
+class Hearing(Service):
+    """
+    A service that hears of everything.
+    """
+
+    answer: Any = None
+    db: Any = None
+    cache: Any = None
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def aboutToMigrate(self) -> Any:
+        """
+        See L{IAboutToMigrate.aboutToMigrate}.
+        """
+        self.heard.append("about")
+        return self.answer
+
+    def migrated(self) -> None:
+        """
+        See L{IMigrated.migrated}.
+        """
+        self.heard.append("migrated")
+
+    def migrationFailed(self, reason: Exception) -> None:
+        """
+        See L{IMigrationFailed.migrationFailed}.
+        """
+        self.heard.append(f"failed: {reason}")
+
+    def namedResources(self) -> dict[str, object]:
+        """
+        See L{INamedResources.namedResources}.
+        """
+        return {"db": self.db, "cache": self.cache}
 
 
 class Chatter(LineReceiver, TimeoutMixin):
@@ -691,6 +739,45 @@ class InMemory(MigrationTestCaseMixin, SynchronousTestCase):
         moved = self.pair.migrate("thing")
         self.assertIsNot(moved[1], thing[1])
         self.assertEqual(moved[1].name, "alice")
+
+    def test_named(self) -> None:
+        """
+        What the recipient provides takes the place of what a service names; the
+        rest of what it names moves.
+        """
+        service = Hearing()
+        service.db, service.cache = sqlite3.connect(":memory:"), ["warm"]
+        self.addCleanup(service.db.close)
+        self.pair.publish("hall", service)
+        self.assertRaises(CannotMigrate, self.pair.migrate, "hall")
+        there = self.pair.recipient.resources["db"] = object()
+        moved = self.pair.migrate("hall")
+        self.assertIs(moved.db, there)
+        self.assertEqual(moved.cache, ["warm"])
+
+    def test_hooks(self) -> None:
+        """
+        The application is told before and after; or that it stays.
+        """
+        service = Hearing()
+        self.pair.publish("hall", service)
+        self.assertRaises(PeerLost, self.pair.migrate, "hall", failing=Failing.DYING)
+        self.assertEqual(service.heard, ["about", "failed: the recipient is gone"])
+        moved = self.pair.migrate("hall")
+        self.assertEqual(moved.heard[2:], ["about", "migrated"])
+
+    def test_objection(self) -> None:
+        """
+        The application will not have it, or has not answered.
+        """
+        service = Hearing()
+        self.pair.publish("hall", service)
+        for answer in (fail(Objection("not now")), Deferred[None]()):
+            service.answer = answer
+            self.assertRaises(Objection, self.pair.migrate, "hall")
+        self.assertEqual(service.heard[1], "failed: the application objects: not now")
+        service.answer = None
+        self.assertEqual(self.pair.migrate("hall").heard[-1], "migrated")
 
     def test_resources(self) -> None:
         """

@@ -42,6 +42,7 @@ MODULES = (
     "streams",
     "ports",
     "datagrams",
+    "pipes",
     "watched",
     "timers",
     "deferreds",
@@ -58,6 +59,8 @@ MODULES = (
 DEFERRED: dict[str, tuple[str, ...]] = {
     "webgzip": ("twisted.web.server",),
     "jabber": ("twisted.words.xish",),
+    "inotify": ("twisted.internet.inotify",),
+    "serialports": ("serial", "twisted.internet._posixserialport"),
     "ssh": ("twisted.conch.ssh",),
     "websockets": ("autobahn",),
 }

@@ -24,10 +24,13 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet import tcp, udp
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.base import BaseConnector
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
-from twisted.internet.protocol import BaseProtocol, Factory
+from twisted.internet.process import BaseProcess
+from twisted.internet.protocol import BaseProtocol, Factory, ProcessProtocol
+from twisted.internet.stdio import StandardIO
 from twisted.internet.task import CooperativeTask, LoopingCall
 
 # Python shares equal ones of these between code that has nothing to do with
@@ -150,6 +153,18 @@ _consumes: Callable[[type], bool] = lru_cache(maxsize=4096)(_isConsumer)
 
 _SERVED = (Service, Factory, BaseProtocol, Deferred, FunctionType, MethodType, partial)
 
+
+def _ofSelectable(item: Any) -> Iterator[object]:
+    """
+    Whoever is told of what the reactor watches: by a protocol, by what joins
+    two descriptors, or by functions that are told of files.
+    """
+    attributes = vars(item)
+    yield from (attributes[name] for name in ("protocol", "proc") if name in attributes)
+    for watch in attributes.get("_watchpoints", {}).values():
+        yield from watch.callbacks
+
+
 _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     FunctionType: _ofFunction,
     CellType: _ofCell,
@@ -169,7 +184,11 @@ _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     # Nothing but the reactor need know of a connection, and nothing at all of
     # one that is paused; still it belongs to its port and to its factory.
     tcp.Connection: _instanceAttributes("server", "connector", "protocol"),
+    FileDescriptor: _ofSelectable,
+    StandardIO: _instanceAttributes("protocol"),
+    BaseProcess: _instanceAttributes("proto"),
     BaseProtocol: _ofProtocol,
+    ProcessProtocol: _ofProtocol,
     Factory: _ofProtocol,
     BaseConnector: _instanceAttributes("factory"),
     tcp.Port: _instanceAttributes("factory"),

@@ -30,10 +30,6 @@ _PROCESS = (
     "a child process cannot get another parent",
     "end it first, or have it run on its own behind a socket",
 )
-_STANDARD = (
-    "standard input and output belong to the process",
-    "listen on a socket instead",
-)
 
 # Some modules need not be there: they depend on other packages or systems.
 _OPTIONAL = (
@@ -49,7 +45,6 @@ _OPTIONAL = (
     ("OpenSSL.crypto", "X509", _TLS_KEYS),
     ("twisted.internet.process", "_BaseProcess", _PROCESS),
     ("twisted.internet.process", "PTYProcess", _PROCESS),
-    ("twisted.internet.stdio", "StandardIO", _STANDARD),
 )
 
 

@@ -14,15 +14,19 @@ from typing import Any
 
 import attrs
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
+from migrate.announcement import Announcement
 from migrate.errors import (
     CannotResolve,
     LoadError,
     MigrationError,
+    Objection,
     PeerLost,
     PeerRefused,
 )
-from migrate.graph import resolve
+from migrate.graph import audience, resolve
 from migrate.interfaces import IDump, ILoader, ISerializer
 from migrate.janitor import Janitor
 from migrate.offers import attach, detach
@@ -47,6 +51,23 @@ class Failing(enum.Enum):
     DYING = "dying"
 
 
+def answeredBy(done: Deferred[None]) -> None:
+    """
+    Nothing else happens in a test while it waits.
+
+    @raise Objection: the application will not have it, or has not answered.
+    """
+    outcome: list[object] = []
+    done.addBoth(outcome.append)
+    if not outcome:
+        raise Objection(
+            "the application did not get ready to be moved: in a test the Deferred of "
+            "aboutToMigrate has to have fired"
+        )
+    if isinstance(outcome[0], Failure):
+        outcome[0].raiseException()
+
+
 @attrs.define(eq=False)
 class Crossing:
     """
@@ -63,8 +84,29 @@ class Crossing:
         """
         See L{migrate.testing.ProcessPair.migrate}.
         """
+        root = self._origin.published[self._name]
+        announcement = self._announcement(root)
+        try:
+            answeredBy(announcement.make())
+            return self._move(root)
+        except MigrationError as error:
+            announcement.withdraw(error)
+            raise
+
+    def _announcement(self, root: Any) -> Announcement:
+        """
+        @return: how the application is told.
+        """
         origin = self._origin
-        root = origin.published[self._name]
+        with origin.code.entered():
+            leaving = origin.leaving(root, self._recipient.resources)
+            return Announcement(audience(root, leaving))
+
+    def _move(self, root: Any) -> Any:
+        """
+        What follows once the application is ready.
+        """
+        origin = self._origin
         self._prepare(self._dump(root))
         dump = self._dump(root)
         janitor = Janitor.of(dump.live, dump.capture)
@@ -90,7 +132,8 @@ class Crossing:
         """
         origin = self._origin
         with origin.code.entered():
-            return self._serializer.dump(root, self._name, origin.leaving(root))
+            leaving = origin.leaving(root, self._recipient.resources)
+            return self._serializer.dump(root, self._name, leaving)
 
     def _prepare(self, dump: IDump) -> None:
         """

@@ -7,11 +7,11 @@ It must not know how anything is moved.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
-from twisted.application.service import MultiService
+from twisted.application.service import IService, MultiService
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocolFactory
@@ -19,6 +19,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from migrate.graph import Environment, Registry
+from migrate.resources import PREFIX
+from migrate.resources import named as resourcesOf
 from migrate.testing.notes import NOTES, Note, NoteAdapter, NoteSeeker
 from migrate.testing.release import Release
 
@@ -81,7 +83,8 @@ class FakeProcess:
     @ivar reactor: its reactor.
     @ivar registry: its adapters.
     @ivar resources: what it provides, by name: objects that graphs refer to and
-        that do not move.
+        that do not move; those of the recipient take the place of what a service
+        names so (L{migrate.interfaces.INamedResources}).
     @ivar code: what differs in the code that it runs.
     @ivar services: the parent of the services that it runs.
     @ivar published: what can be moved, by name.
@@ -127,8 +130,9 @@ class FakeProcess:
 
     # What moves.
 
-    def leaving(self, root: Any) -> Environment:
+    def leaving(self, root: Any, provided: Iterable[str] = ()) -> Environment:
         """
+        @param provided: the names of what the recipient provides.
         @return: what one walk over C{root} needs to know of this process.
         """
         forbidden = [
@@ -139,16 +143,21 @@ class FakeProcess:
         parent = getattr(root, "parent", None)
         if parent is not self.services:
             forbidden.append((self.services, "it is the parent of other services"))
-        return self._environment(parent, forbidden)
+        known = resourcesOf(root) if IService.providedBy(root) else {}
+        stays = {name: known[name] for name in provided if known.get(name) is not None}
+        return self._environment(parent, forbidden, stays)
 
     def arriving(self) -> Environment:
         """
         @return: what one loading needs to know of this process.
         """
-        return self._environment(self.services, ())
+        return self._environment(self.services, (), self.resources)
 
     def _environment(
-        self, parent: object, forbidden: Sequence[tuple[object, str]]
+        self,
+        parent: object,
+        forbidden: Sequence[tuple[object, str]],
+        named: Mapping[str, object],
     ) -> Environment:
         registry = self.registry.copy()
         registry.register(Note, NoteAdapter(self))
@@ -156,7 +165,11 @@ class FakeProcess:
         return Environment(
             registry=registry,
             reactor=self.reactor,
-            externals=self.resources | ({} if parent is None else {"parent": parent}),
+            externals={
+                **self.resources,
+                **{f"{PREFIX}{name}": thing for name, thing in named.items()},
+                **({} if parent is None else {"parent": parent}),
+            },
             forbidden=forbidden,
         )
 
