@@ -62,6 +62,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "inotify": ("twisted.internet.inotify",),
     "serialports": ("serial", "twisted.internet._posixserialport"),
     "ssh": ("twisted.conch.ssh",),
+    "databases": ("twisted.enterprise",),
     "websockets": ("autobahn",),
 }
 
