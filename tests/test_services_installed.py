@@ -164,6 +164,12 @@ class InstalledTests(ServiceTestCase):
             said,
         )
         self.assertIn("No module named 'no_such_thing'", said)
+        # What an operator reads on standard error is one line all the same.
+        lost = self.client("--service=none", environment=self.environment)
+        ended = yield lost.ended(DEADLINE)
+        self.assertEqual(ended.status, 1)
+        (line,) = ended.err.splitlines()
+        self.assertIn("no service 'none'", line)
         new = self.client("--all", environment=self.environment)
         ended = yield self.server.ended(DEADLINE)
         self.assertEqual(ended.status, 0)

@@ -8,12 +8,14 @@ It must not know any application.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from migrate.graph.registry import NameTaken, Registry
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "txmigrate.adapters"
 """
@@ -23,15 +25,18 @@ The group of entry points that name what registers adapters.
 _log = Logger()
 
 
-def installed() -> Iterable[metadata.EntryPoint]:
+def installed() -> Iterable[EntryPoint]:
     """
     @return: the entry points of all that is installed.
     """
+    # Only now, where a failure costs no more than the adapters.
+    from importlib import metadata
+
     return metadata.entry_points(group=GROUP)
 
 
 def addInstalled(
-    registry: Registry, entryPoints: Callable[[], Iterable[metadata.EntryPoint]]
+    registry: Registry, entryPoints: Callable[[], Iterable[EntryPoint]]
 ) -> Registry:
     """
     Register what entry points name.
@@ -45,7 +50,7 @@ def addInstalled(
     try:
         found = sorted(entryPoints(), key=lambda each: (_ownerOf(each), each.name))
     except Exception:
-        _log.failure("no adapters of applications: what is installed cannot be listed")
+        _fail("no adapters of applications: what is installed cannot be listed")
         return registry
     for entryPoint in found:
         registry = _added(registry, entryPoint, owners)
@@ -55,7 +60,7 @@ def addInstalled(
 
 
 def _added(
-    registry: Registry, entryPoint: metadata.EntryPoint, owners: dict[str, str]
+    registry: Registry, entryPoint: EntryPoint, owners: dict[str, str]
 ) -> Registry:
     """
     @param owners: who has which name.
@@ -76,7 +81,7 @@ def _added(
             owner=owners.get(error.name, "itself"),
         )
     except (Exception, SystemExit):
-        _log.failure(
+        _fail(
             "no adapters of {whose}: {what} failed",
             whose=_spoken(entryPoint),
             what="its import" if register is None else "the registration",
@@ -86,7 +91,16 @@ def _added(
     return registry
 
 
-def _ownerOf(entryPoint: metadata.EntryPoint) -> str:
+def _fail(text: str, **details: Any) -> None:
+    """
+    Log the exception that is being handled.  As a critical one it would be
+    printed to standard error too, if it came before the log was opened; that is
+    for the one line that says why a program ended.
+    """
+    _log.failure(text, level=LogLevel.error, **details)
+
+
+def _ownerOf(entryPoint: EntryPoint) -> str:
     """
     @return: the distribution that brought an entry point; empty if none did.
     """
@@ -94,7 +108,7 @@ def _ownerOf(entryPoint: metadata.EntryPoint) -> str:
     return "" if distribution is None else f"{distribution.name} {distribution.version}"
 
 
-def _spoken(entryPoint: metadata.EntryPoint) -> str:
+def _spoken(entryPoint: EntryPoint) -> str:
     """
     @return: what a person knows an entry point by.
     """
