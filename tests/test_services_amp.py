@@ -4,6 +4,7 @@ AMP, moved while questions are outstanding in both directions.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.internet.defer import inlineCallbacks
@@ -48,14 +49,19 @@ class Tell(amp.Command):
     requiresAnswer = False
     arguments = [(b"text", amp.Unicode())]
 
+class Read(amp.Command):
+    arguments = [(b"descriptor", amp.Descriptor())]
+    response = [(b"content", amp.String())]
+
 class Lists(amp.Command):
     arguments = [(b"rows", amp.AmpList([(b"a", amp.Unicode()), (b"b", amp.Decimal())]))]
     response = [(b"rows", amp.AmpList([(b"a", amp.Unicode()), (b"b", amp.Decimal())]))]
 """
 
 SERVICE = r"""
-from commands import Ask, Have, Later, Lists, Release, Sum, Tell, TooMuch
-from twisted.application.internet import TCPServer
+from commands import Ask, Have, Later, Lists, Read, Release, Sum, Tell, TooMuch
+from twisted.application.internet import TCPServer, UNIXServer
+from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ServerFactory
 from twisted.protocols import amp
@@ -103,11 +109,19 @@ class Questions(amp.AMP):
     def lists(self, rows):
         return {"rows": [dict(row, a=row["a"] + "".join(self.told)) for row in rows]}
 
+    @Read.responder
+    def read(self, descriptor):
+        with open(descriptor, "rb") as stream:
+            return {"content": stream.read()}
+
 class Factory(ServerFactory):
     protocol = Questions
 
 def makeService():
-    return TCPServer(PORT, Factory(), interface="127.0.0.1")
+    parent, factory = MultiService(), Factory()
+    TCPServer(PORT, factory, interface="127.0.0.1").setServiceParent(parent)
+    UNIXServer("amp.sock", factory).setServiceParent(parent)
+    return parent
 """
 
 CLIENT = r"""
@@ -238,3 +252,37 @@ class AMPTests(ServiceTestCase):
             lambda: len(client.received) >= len(answer), "the answer"
         )
         self.assertEqual(client.received, answer)
+
+    @inlineCallbacks
+    def test_descriptors(self) -> Any:
+        """
+        A descriptor that has come before the box which it belongs to is there
+        when the box is whole.
+        """
+        yield self.begin()
+        client: Any = yield self.processes.connect(f"unix:{self.directory}/amp.sock")
+        boxes = []
+        for number in range(2):
+            (self.directory / f"file{number}").write_text(f"content {number}")
+            box = amp.Box(_ask=b"%d" % number, _command=b"Read")
+            box[b"descriptor"] = b"%d" % number
+            boxes.append(box.serialize())
+        tell = amp.Box(_ask=b"7", _command=b"Release", fail=b"False").serialize()
+        self.give(client, 0, tell + boxes[0][:1])
+        yield client.expect(b"_answer\0\x017")
+        yield self.move()
+        client.send(boxes[0][1:5])
+        yield self.move()
+        self.give(client, 1, boxes[0][5:] + boxes[1])
+        yield client.expect(b"content\0\x09content 0")
+        yield client.expect(b"content\0\x09content 1")
+
+    def give(self, client: Any, number: int, data: bytes) -> None:
+        """
+        Send a descriptor with data.
+        """
+        with (self.directory / f"file{number}").open("rb") as stream:
+            kept = os.dup(stream.fileno())
+        self.addCleanup(os.close, kept)
+        client.transport.sendFileDescriptor(kept)
+        client.send(data)

@@ -64,6 +64,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "ssh": ("twisted.conch.ssh",),
     "databases": ("twisted.enterprise",),
     "websockets": ("autobahn",),
+    "amp": ("twisted.protocols.amp",),
 }
 
 
