@@ -65,6 +65,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "databases": ("twisted.enterprise",),
     "websockets": ("autobahn",),
     "amp": ("twisted.protocols.amp",),
+    "spread": ("twisted.spread",),
 }
 
 
