@@ -4,6 +4,8 @@ Perspective Broker, moved while both sides refer to each other's objects.
 
 from __future__ import annotations
 
+import hashlib
+import signal
 from typing import Any
 
 from twisted.internet.defer import inlineCallbacks
@@ -315,3 +317,52 @@ class BrokerTests(ServiceTestCase):
                 (self.directory / name).exists, f"{name} to be written"
             )
             self.assertEqual((self.directory / name).read_text(), "eve\n")
+
+    @inlineCallbacks
+    def test_pages(self) -> Any:
+        """
+        Pages of a file and of a string, to somebody who does not read just
+        then, come all, once and in order.
+        """
+        yield self.join()
+        content = b"".join(b"line %d\n" % number for number in range(400_000))
+        (self.directory / "big").write_bytes(content)
+        yield self.tell("keep a thing a", ("RemoteReference", 2))
+        self.peer.write(b"pages file\npages page 100000\ncall a call\n")
+        yield self.peer.line("^call a call -> a 1$")
+        self.peer.signal(signal.SIGSTOP)
+        yield self.move()
+        yield self.move()
+        self.peer.signal(signal.SIGCONT)
+        for command, whole in (
+            ("file", content),
+            ("page 100000", b"0123456789" * 100_000),
+        ):
+            digest = hashlib.sha256(whole).hexdigest()
+            yield self.peer.line(f"^pages {command} -> {digest}$")
+        yield self.tell("call a call", "a 2")
+
+    @inlineCallbacks
+    def test_halfReceived(self) -> Any:
+        """
+        A message that comes in three pieces to three processes is one message.
+        """
+        yield self.begin()
+        client: Client = yield self.processes.connect(self.ports[1])
+        text = b"".join(b"%d." % number for number in range(50_000))
+        arguments = [b"tuple", [b"list", 1, [b"list", text], b"end"]]
+        message = [b"message", 1, b"root", b"echo", 1, arguments, [b"dictionary"]]
+        data = banana.encode(message)
+        client.send(banana.encode(b"none") + banana.encode([b"version", 6]))
+        client.send(data[:20])
+        yield client.expect(b"version")
+        yield self.move()
+        client.send(data[20:100_000])
+        yield self.move()
+        client.send(data[100_000:-1])
+        client.send(data[-1:])
+        answer = [b"list", b"end", [b"list", text], 1]
+        expected = banana.encode([b"answer", 1, answer])
+        yield self.processes.until(
+            lambda: client.received.endswith(expected), "the answer"
+        )
