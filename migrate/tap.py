@@ -164,11 +164,12 @@ def split(text: str, option: str) -> tuple[str, str]:
 
 def namedBy(option: str, dotted: str) -> Any:
     """
-    @return: what a dotted name stands for.
+    @param dotted: C{package.module.name}, or C{package.module:name}.
+    @return: what it stands for.
     @raise usage.UsageError: nothing.
     """
     try:
-        return reflect.namedAny(dotted)
+        return reflect.namedAny(dotted.replace(":", ".", 1))
     except (
         reflect.ModuleNotFound,
         reflect.ObjectNotFound,

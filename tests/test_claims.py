@@ -295,7 +295,7 @@ class ResourceTests(ClaimTestCase):
         yield self.answers("set mode silent", "set")
         yield self.answers("open first", "opened")
         for opener in ("openDatabase", "openLate"):
-            yield self.move("--all", "--provide", f"db=tests.hooked.{opener}")
+            yield self.move("--all", "--provide", f"db=tests.hooked:{opener}")
             yield self.answers("where", f"pid {self.server.pid}")
 
     @inlineCallbacks
