@@ -81,13 +81,20 @@ class CannotMigrate(MigrationError):
         self.refusals = tuple(refusals)
         super().__init__(" | ".join(map(str, self.refusals)))
 
+    @property
+    def passing(self) -> bool:
+        """
+        Whether all that is in the way passes by itself.
+        """
+        return all(refusal.over is not None for refusal in self.refusals)
+
     @classmethod
     def of(cls, refusals: Sequence[Refusal]) -> CannotMigrate:
         """
         @return: the error that says what is in the way, and whether it passes.
         """
-        passing = all(refusal.over is not None for refusal in refusals)
-        return (CannotMigrateYet if passing else CannotMigrate)(refusals)
+        found = CannotMigrate(refusals)
+        return CannotMigrateYet(refusals) if found.passing else found
 
 
 class CannotMigrateYet(CannotMigrate):

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet import abstract
-from twisted.internet.process import Process, PTYProcess
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -45,13 +44,6 @@ class RefusalTests(SynchronousTestCase):
         said = self.refusal(Serial)
         self.assertIn("Serial", said)
         self.assertIn("register an adapter", said)
-
-    def test_process(self) -> None:
-        """
-        Child processes are refused.
-        """
-        self.assertIn("child process", self.refusal(Process))
-        self.assertIn("child process", self.refusal(PTYProcess))
 
     def test_present(self) -> None:
         """

@@ -265,7 +265,11 @@ class CGITests(ServiceTestCase):
         yield self.move()
         curl = self.program("curl", "-sSN", f"http://127.0.0.1:{port}/wait.cgi")
         yield curl.line("begun")
-        print("LINE", (yield self.refused()))
+        line = yield self.refused()
+        self.assertIn(
+            "_requestProducer.transport: twisted.internet.process.Process", line
+        )
+        self.assertIn("a child process cannot get another parent", line)
         (self.directory / "word").write_text("at last\n")
         ended = yield curl.ended()
         self.assertEqual((ended.status, ended.out), (0, "begun\nat last\n"))

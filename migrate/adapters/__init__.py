@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: The families that every graph may need, in the order of registration.
 MODULES = (
     "refusals",
+    "processes",
     "values",
     "views",
     "sentinels",

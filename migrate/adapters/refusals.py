@@ -26,10 +26,6 @@ _TLS_KEYS = (
     "the keys of TLS are in C",
     "provide it as a resource, or listen without TLS behind a proxy in which TLS ends",
 )
-_PROCESS = (
-    "a child process cannot get another parent",
-    "end it first, or have it run on its own behind a socket",
-)
 
 # Some modules need not be there: they depend on other packages or systems.
 _OPTIONAL = (
@@ -43,8 +39,6 @@ _OPTIONAL = (
     ("OpenSSL.SSL", "Connection", _TLS),
     ("OpenSSL.crypto", "PKey", _TLS_KEYS),
     ("OpenSSL.crypto", "X509", _TLS_KEYS),
-    ("twisted.internet.process", "_BaseProcess", _PROCESS),
-    ("twisted.internet.process", "PTYProcess", _PROCESS),
 )
 
 
