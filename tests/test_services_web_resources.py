@@ -169,17 +169,6 @@ class ResourceTests(ServiceTestCase):
         self.assertEqual((yield self.text(curl)), "forty-two\nfirst\nlast\n")
 
     @inlineCallbacks
-    def test_proxyWaits(self) -> Any:
-        """
-        A proxy whose server has not accepted it yet tells the client how that
-        ends after the move.
-        """
-        yield self.start()
-        curl = self.curl("proxy", "", "--write-out", "%{http_code}")
-        yield curl.line("501")
-        yield self.move()
-
-    @inlineCallbacks
     def test_compressed(self) -> Any:
         """
         What is being compressed arrives whole, in one file that C{curl} can
