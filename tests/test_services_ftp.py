@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import signal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,8 @@ from twisted.internet.protocol import Factory
 
 from tests.children import Child
 from tests.clients import Client
-from tests.services import ServiceTestCase, freePort
+from tests.services import freePort
+from tests.transfers import TransferTestCase
 
 reactor: Any = installed
 
@@ -58,9 +57,7 @@ def makeService():
 #: More than sockets hold between them, in bytes.
 LARGE = 40_000_000
 #: Files whose names are more than that together.
-LINES = 20_000
-#: What shows that a transfer goes on, in bytes.
-SOME = 500_000
+LINES = 12_000
 
 
 def digest(path: Path) -> str:
@@ -70,7 +67,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-class FTPTestCase(ServiceTestCase):
+class FTPTestCase(TransferTestCase):
     """
     Serves files of its directory.
     """
@@ -237,11 +234,10 @@ class ControlTests(FTPTestCase):
         Who never connects for the data, and who says nothing, is told so and
         sent away by the process that serves then.
         """
-        yield self.serveFiles(dtpTimeout=3, idleTimeout=6)
+        yield self.serveFiles(dtpTimeout=5, idleTimeout=6)
         control = yield self.login()
-        yield self.passive(control)
         idle = yield self.login("joe", "secret")
-        yield self.move()
+        yield self.passive(control)
         yield self.move()
         yield control.expect(b"425 .*\r\n|550 .*\r\n")
         yield idle.closed()
@@ -263,31 +259,19 @@ class TransferTests(FTPTestCase):
         self.url = f"ftp://joe:secret@127.0.0.1:{self.port}/large"
 
     @inlineCallbacks
-    def meanwhile(self, client: Child, growing: Path, final: Path) -> Any:
+    def moved(self, client: Child, receiving: Path, sent: Path) -> Any:
         """
-        Have the service moved three times: once while data flow, and twice
-        while they cannot.  A client that is stopped takes and gives none.
+        Have the service moved meanwhile.
 
-        @param growing: the file that shows how far it is.
-        @param final: what it must be like in the end.
+        @param receiving: the file at the receiving end.
+        @param sent: what it must be like in the end.
         """
 
-        def longer(than: int) -> bool:
-            return growing.exists() and growing.stat().st_size > than
+        def size() -> int:
+            return receiving.stat().st_size if receiving.exists() else 0
 
-        yield self.processes.until(lambda: longer(SOME), "the first data")
-        yield self.move()
-        for _ in range(2):
-            before = growing.stat().st_size
-            more = partial(longer, before + SOME)
-            yield self.processes.until(more, "more data")
-            client.signal(signal.SIGSTOP)
-            yield self.move()
-            self.assertLess(growing.stat().st_size, LARGE)
-            client.signal(signal.SIGCONT)
-        ended = yield client.ended()
-        self.assertEqual(ended.status, 0, ended.err)
-        self.assertEqual(digest(growing), digest(final))
+        yield self.meanwhile(client, size, LARGE)
+        self.assertEqual(digest(receiving), digest(sent))
 
     @inlineCallbacks
     def test_retrievePassive(self) -> Any:
@@ -296,7 +280,7 @@ class TransferTests(FTPTestCase):
         """
         yield self.serveLarge()
         curl = self.program("curl", "-sS", "--limit-rate", "16M", "-o", "got", self.url)
-        yield self.meanwhile(curl, self.directory / "got", self.home / "large")
+        yield self.moved(curl, self.directory / "got", self.home / "large")
 
     @inlineCallbacks
     def test_retrieveActive(self) -> Any:
@@ -306,7 +290,7 @@ class TransferTests(FTPTestCase):
         yield self.serveLarge()
         options = ["-sS", "--limit-rate", "16M", "--ftp-port", "127.0.0.1"]
         curl = self.program("curl", *options, "-o", "got", self.url)
-        yield self.meanwhile(curl, self.directory / "got", self.home / "large")
+        yield self.moved(curl, self.directory / "got", self.home / "large")
 
     @inlineCallbacks
     def test_store(self) -> Any:
@@ -318,7 +302,7 @@ class TransferTests(FTPTestCase):
         brought = large.rename(self.directory / "brought")
         options = ["-sS", "--limit-rate", "16M", "-T", brought]
         curl = self.program("curl", *options, self.url)
-        yield self.meanwhile(curl, large, brought)
+        yield self.moved(curl, large, brought)
 
     @inlineCallbacks
     def test_lftp(self) -> Any:
@@ -339,6 +323,6 @@ class TransferTests(FTPTestCase):
             "cls -1",
         ]
         lftp = self.program("lftp", "-c", "; ".join(commands))
-        yield self.meanwhile(lftp, large, brought)
+        yield self.moved(lftp, large, brought)
         self.assertEqual(digest(self.directory / "got"), digest(brought))
         self.assertIn("large", lftp.lines)
