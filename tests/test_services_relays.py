@@ -586,11 +586,11 @@ class TLSTests(ServiceTestCase):
             line,
             "migrate-client: site.services[0].endpoint._sslContextFactory: "
             "twisted.internet._sslverify.OpenSSLCertificateOptions: the keys of TLS "
-            "are in C; provide it as a resource, or listen without TLS behind a proxy in "
-            "which TLS ends | site.services[0]._waitingForPort.result.factory: "
+            "are in C; provide it as a resource, or listen without TLS behind a proxy "
+            "in which TLS ends | site.services[0]._waitingForPort.result.factory: "
             "twisted.protocols.tls.TLSMemoryBIOFactory: what speaks TLS on "
-            "connections, with keys that are in C; listen without TLS, behind a proxy in which TLS "
-            "ends",
+            "connections, with keys that are in C; listen without TLS, behind a "
+            "proxy in which TLS ends",
         )
         yield self._fetch(port)
 

@@ -24,12 +24,17 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet import tcp, udp
+from twisted.internet._baseprocess import BaseProcess
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.base import BaseConnector
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
-from twisted.internet.process import BaseProcess
-from twisted.internet.protocol import BaseProtocol, Factory, ProcessProtocol
+from twisted.internet.protocol import (
+    AbstractDatagramProtocol,
+    BaseProtocol,
+    Factory,
+    ProcessProtocol,
+)
 from twisted.internet.stdio import StandardIO
 from twisted.internet.task import CooperativeTask, LoopingCall
 
@@ -151,7 +156,10 @@ def _isConsumer(cls: type) -> bool:
 
 _consumes: Callable[[type], bool] = lru_cache(maxsize=4096)(_isConsumer)
 
-_SERVED = (Service, Factory, BaseProtocol, Deferred, FunctionType, MethodType, partial)
+_SERVED = (
+    *(Service, Factory, BaseProtocol, AbstractDatagramProtocol),
+    *(Deferred, FunctionType, MethodType, partial),
+)
 
 
 def _ofSelectable(item: Any) -> Iterator[object]:
@@ -188,6 +196,7 @@ _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     StandardIO: _instanceAttributes("protocol"),
     BaseProcess: _instanceAttributes("proto"),
     BaseProtocol: _ofProtocol,
+    AbstractDatagramProtocol: _ofProtocol,
     ProcessProtocol: _ofProtocol,
     Factory: _ofProtocol,
     BaseConnector: _instanceAttributes("factory"),

@@ -45,7 +45,7 @@ class NumberAdapter(SocketAdapter):
         See L{migrate.interfaces.IAdapter.describe}.
         """
         found = super().describe(obj, capture)
-        state = dict(found.state or {})
+        state: dict[str, Any] = dict(found.state or {})
         number = state.pop(self._attribute, -1)
         if not obj.disconnected and number >= 0:
             state[NUMBER] = Descriptor(number)

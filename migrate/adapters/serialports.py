@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from serial import Serial
+from serial import Serial  # type: ignore[import-untyped]
 from twisted.internet.serialport import SerialPort
 from zope.interface import implementer
 
@@ -102,7 +102,7 @@ class PortAdapter(SocketAdapter):
         See L{migrate.interfaces.IAdapter.describe}.
         """
         found = super().describe(obj, capture)
-        state = dict(found.state or {})
+        state: dict[str, Any] = dict(found.state or {})
         state[READING] = capture.reading(obj)
         state[WRITING] = capture.writing(obj)
         return Description(found.cls, found.arguments, state)

@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from twisted.conch.ssh.factory import SSHFactory
 from twisted.conch.ssh.keys import BadKeyError, Key
 from twisted.conch.ssh.transport import SSHTransportBase
 
@@ -73,7 +72,7 @@ class KeyAdapter(Whole):
 
 class FactoryAdapter(AttributesAdapter):
     """
-    Knows L{SSHFactory}.
+    Knows L{twisted.conch.ssh.factory.SSHFactory}.
     """
 
     def describe(self, obj: Any, capture: ICapture) -> Description:
@@ -135,6 +134,9 @@ def register(registry: Registry) -> None:
     """
     Add the adapters of SSH.
     """
+    # To import it installs a reactor, so not before there is a service.
+    from twisted.conch.ssh.factory import SSHFactory
+
     registry.register(Key, KeyAdapter())
     registry.register(
         SSHFactory, FactoryAdapter("twisted.conch.ssh.factory.SSHFactory")
