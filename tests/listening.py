@@ -6,6 +6,7 @@ It must not know what is said.
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -37,6 +38,8 @@ class Listener(ServerFactory):
         self._number = port
         self._taken = 0
         self._listening: Any = None
+        self._crowded: socket.socket | None = None
+        self._guest: socket.socket | None = None
         self._expectations = Expectations(
             reactor, lambda: f"{len(self.accepted)} connections came"
         )
@@ -46,9 +49,25 @@ class Listener(ServerFactory):
         """
         Let connections in.
         """
-        self._listening = self._reactor.listenTCP(
-            self._number, self, interface="127.0.0.1"
+        if self._crowded is None:
+            self._listening = self._reactor.listenTCP(
+                self._number, self, interface="127.0.0.1"
+            )
+            return
+        self._listening = self._reactor.adoptStreamPort(
+            self._crowded.fileno(), socket.AF_INET, self
         )
+        self._crowded.close()
+        self._crowded = None
+
+    def crowd(self) -> None:
+        """
+        Let whoever connects wait at the door until L{start}, as no more
+        connections fit into the kernel's queue than the one that is there.
+        """
+        self._crowded = socket.create_server(("127.0.0.1", self._number), backlog=0)
+        self._crowded.setblocking(False)
+        self._guest = socket.create_connection(("127.0.0.1", self._number))
 
     @inlineCallbacks
     def stop(self) -> Any:
@@ -65,6 +84,9 @@ class Listener(ServerFactory):
         Stop, and end every connection.
         """
         yield self.stop()
+        for skt in (self._crowded, self._guest):
+            if skt is not None:
+                skt.close()
         for client in self.accepted:
             if client.alive:
                 yield client.disconnect()
