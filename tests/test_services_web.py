@@ -60,13 +60,13 @@ class DownloadTests(ServiceTestCase):
         return [os.readlink(folder / name) for name in os.listdir(folder)]
 
     @inlineCallbacks
-    def onwards(self, moves: int = 2) -> Any:
+    def onwards(self) -> Any:
         """
         Move again and again, all downloads being under way.
         """
         for pipe in self.pipes:
             yield pipe.allow(200_000)
-        for _ in range(moves):
+        for _ in range(2):
             for pipe in self.pipes:
                 pipe.allow(100_000)
             yield self.move()
@@ -91,7 +91,7 @@ class DownloadTests(ServiceTestCase):
         """
         yield self.start()
         curls = [self.curl()[0] for _ in range(3)]
-        yield self.onwards(3)
+        yield self.onwards()
         yield self.finish(*curls)
         for pipe in self.pipes:
             self.assertTrue(pipe.received == self.data, len(pipe.received))

@@ -82,12 +82,12 @@ class PersonalTests(ServiceTestCase):
         )
         yield front.line("starting on")
         held = []
-        for count in range(1, 4):
+        for count in (1, 2):
             held.append(self.curl())
             yield self.server.line(f"{count} held")
             yield self.move()
         told = yield self.curl("--data", "news").ended()
-        self.assertEqual(told.out, "3 told\n")
+        self.assertEqual(told.out, "2 told\n")
         for curl in held:
             ended = yield curl.ended()
             self.assertEqual((ended.status, ended.out), (0, "news"))

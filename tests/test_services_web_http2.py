@@ -18,10 +18,6 @@ from tests.children import Child
 from tests.pipes import Pipe
 from tests.services import ServiceTestCase, freePort
 
-#: The size of three files, which is together more than what all the buffers
-#: between a server and a client hold.
-SIZE = 8 * 1024 * 1024
-
 SERVICE = """
 import json
 from hashlib import sha256
@@ -174,15 +170,17 @@ class HTTP2Tests(ServiceTestCase):
     """
 
     @inlineCallbacks
-    def start(self) -> Any:
+    def start(self, size: int = 0) -> Any:
         """
         Serve three files, which have no byte in common.
+
+        @param size: that of each, in bytes.
         """
         self.port = freePort()
         self.url = f"http://127.0.0.1:{self.port}"
         folder = self.directory / "public"
         folder.mkdir()
-        self.data = b"".join(sha256(b"%d" % i).digest() for i in range(SIZE // 32))
+        self.data = b"".join(sha256(b"%d" % i).digest() for i in range(size // 32))
         for name, alphabet in ALPHABETS.items():
             (folder / name).write_bytes(self.data.translate(alphabet))
         self.code("clear", SERVICE % {"port": self.port})
@@ -199,20 +197,22 @@ class HTTP2Tests(ServiceTestCase):
         return self.program("sh", "-c", command)
 
     @inlineCallbacks
-    def download(self, *options: str) -> Any:
+    def download(self, size: int, bits: int) -> Any:
         """
         Several streams of one connection download at the same time.
+
+        @param bits: the size of each one's window, and of that of all.
         """
-        yield self.start()
+        yield self.start(size)
         pipe = Pipe(self, "got")
-        client = self.nghttp(
-            pipe, *options, *(f"{self.url}/{name}" for name in ALPHABETS)
-        )
+        windows = (f"--window-bits={bits}", f"--connection-window-bits={bits}")
+        urls = (f"{self.url}/{name}" for name in ALPHABETS)
+        client = self.nghttp(pipe, *windows, *urls)
         yield pipe.allow(300_000)
-        for _ in range(3):
+        for _ in range(2):
             pipe.allow(300_000)
             yield self.move()
-        self.assertLess(len(pipe.received), SIZE)
+        self.assertLess(len(pipe.received), size)
         yield pipe.rest()
         ended = yield client.ended()
         self.assertEqual((ended.status, ended.err), (0, ""))
@@ -223,15 +223,16 @@ class HTTP2Tests(ServiceTestCase):
 
     def test_streams(self) -> Any:
         """
-        The transport is what holds the server back.
+        The transport is what holds the server back: three files together are
+        more than what all the buffers on the way hold.
         """
-        return self.download("--window-bits=30", "--connection-window-bits=30")
+        return self.download(8 * 1024 * 1024, 30)
 
     def test_flowControl(self) -> Any:
         """
         The windows of the streams are what holds the server back.
         """
-        return self.download("--window-bits=15", "--connection-window-bits=16")
+        return self.download(2 * 1024 * 1024, 16)
 
     @inlineCallbacks
     def test_conversation(self) -> Any:

@@ -180,7 +180,7 @@ class ResourceTests(ServiceTestCase):
         pipe = Pipe(self, "got")
         curl = self.curl("gzip", "big.bin", "--compressed", "--output", str(pipe.path))
         yield pipe.allow(200_000)
-        for _ in range(3):
+        for _ in range(2):
             pipe.allow(100_000)
             yield self.move()
         yield pipe.rest()

@@ -120,10 +120,11 @@ class UploadTests(ServiceTestCase):
             yield curls[name][0].line("< HTTP/1.1 100 Continue")
         yield curls["chunked"][0].line("> Transfer-Encoding: chunked")
         for i in range(1, 4):
-            yield self.move()
             for name, (curl, part) in curls.items():
                 curl.write(part)
                 yield self.server.line(f"{name} sent {i * len(part)} bytes")
+            if i < 3:
+                yield self.move()
         for curl, part in curls.values():
             curl.closeInput()
             found = yield self.answer(curl)
@@ -190,7 +191,7 @@ class UploadTests(ServiceTestCase):
         """
         Idle connections are closed once that time has come.
         """
-        yield self.start(timeout=3)
+        yield self.start(timeout=2)
         idle, half = yield self.idle()
         yield self.move()
         yield idle.closed()
