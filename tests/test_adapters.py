@@ -55,6 +55,7 @@ class DefaultRegistryTests(SynchronousTestCase):
         self.assertEqual(
             sorted(type(seeker).__name__ for seeker in defaultRegistry().seekers),
             [
+                "ChildSeeker",
                 "TaskSeeker",
                 "ThreadWorkSeeker",
                 "TimerSeeker",

@@ -44,6 +44,7 @@ MODULES = (
     "ports",
     "datagrams",
     "pipes",
+    "children",
     "watched",
     "timers",
     "deferreds",
