@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import inlineCallbacks
 
 from migrate.adapters.exits import answers
-from tests.services import ServiceTestCase, freePort
+from tests.services import ServiceTestCase
 
 NOT_TOLD = (
     "" if answers() else "this kernel tells nobody but the parent how a process ended"
@@ -51,8 +51,7 @@ class ProcmonTests(ServiceTestCase):
         ends, that one starts another.
         """
         (self.directory / "child.sh").write_text(
-            "echo $$ >>starts\n"
-            "while :; do read line <orders; echo heard $line; done\n"
+            "echo $$ >>starts\nwhile :; do read line <orders; echo heard $line; done\n"
         )
         os.mkfifo(self.directory / "orders")
         yield self.plugin(
