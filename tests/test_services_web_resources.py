@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import inlineCallbacks
 
+from migrate.adapters.exits import answers
 from tests.children import Child
 from tests.pipes import Pipe
 from tests.services import ServiceTestCase, freePort
@@ -236,8 +237,10 @@ class CGITests(ServiceTestCase):
     @inlineCallbacks
     def test_script(self) -> Any:
         """
-        While a script runs it is in the way, which is said by its name, and no
-        longer once it has ended.
+        A script goes on while the server moves away from under it, twice: what it
+        says then is in the answer, which ends with it.  Where the kernel tells
+        nobody but its parent how it ended, it is in the way, by its name, until
+        then.
         """
         port, folder = freePort(), self.directory / "public"
         folder.mkdir()
@@ -254,11 +257,12 @@ class CGITests(ServiceTestCase):
         yield self.move()
         curl = self.program("curl", "-sSN", f"http://127.0.0.1:{port}/wait.cgi")
         yield curl.line("begun")
-        line = yield self.refused()
-        self.assertIn(
-            "_requestProducer.transport: twisted.internet.process.Process", line
-        )
-        self.assertIn("a child process cannot get another parent", line)
+        if answers():
+            yield self.move()
+            yield self.move()
+        else:
+            line = yield self.refused()
+            self.assertIn("_requestProducer.transport: the child process", line)
         (self.directory / "word").write_text("at last\n")
         ended = yield curl.ended()
         self.assertEqual((ended.status, ended.out), (0, "begun\nat last\n"))

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 #: The families that every graph may need, in the order of registration.
 MODULES = (
     "refusals",
-    "processes",
     "values",
     "views",
     "sentinels",
