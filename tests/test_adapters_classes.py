@@ -11,13 +11,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.task import Clock
+from twisted.python.deprecate import _ModuleProxy
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web import http
 from zope.interface.verify import verifyObject
 
 from migrate.adapters import MODULES, defaultRegistry
 from migrate.errors import CannotMigrate
 from migrate.interfaces import IAdapter
 from tests import pythons
+from tests.inprocess import Move
 from tests.moving import moved, written
 
 #: How long a script may take, in seconds.
@@ -201,3 +205,24 @@ class RegistryTests(SynchronousTestCase):
         for name, adapter in registry._byName.items():
             verifyObject(IAdapter, adapter)
             self.assertEqual(adapter.name, name)
+
+
+class ModuleTests(SynchronousTestCase):
+    """
+    Modules that something else stands for in C{sys.modules}.
+    """
+
+    def test_deprecating(self) -> None:
+        """
+        A module some of whose names are deprecated goes by its name, and so
+        does what its functions see of it.
+        """
+        self.assertIsInstance(http, _ModuleProxy)
+        channel = http.HTTPChannel()
+        channel.persistent = False
+        # Whatever comes after the last request is passed over by a lambda.
+        channel.lineReceived(b"too late")
+        module, made = Move([http, channel], Clock(), Clock()).go()
+        self.assertIs(module, http)
+        self.assertIs(made.dataReceived.__globals__, vars(http))
+        made.dataReceived(b"more")

@@ -4,6 +4,7 @@ Tests for L{migrate.adapters.pulling}.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from twisted.internet import task
 from twisted.internet._producer_helpers import _PullToPush
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from twisted.web.client import FileBodyProducer
 from zope.interface.verify import verifyObject
 
@@ -156,6 +157,28 @@ class PullingTests(SynchronousTestCase):
             made._task._oneWorkUnit()
         self.assertEqual(there.written, [b"ab", b"cd", b"ef"])
         self.assertEqual(sink.written, [b"ab"])
+
+    def test_frames(self) -> None:
+        """
+        What takes the bytes of WebSockets apart goes on in the middle of a
+        frame, and not after the last one.
+        """
+        if importlib.util.find_spec("wsproto") is None:
+            raise SkipTest("no wsproto here: install twisted[websocket]")
+        from wsproto.frame_protocol import FrameProtocol
+
+        protocol: Any = FrameProtocol(True, [])
+        protocol.receive_bytes(b"\x81\x05he")
+        (frame,) = protocol.received_frames()
+        self.assertEqual(frame.payload, "he")
+        protocol = Move(protocol, Clock(), Clock()).go()
+        protocol.receive_bytes(b"llo")
+        (frame,) = protocol.received_frames()
+        self.assertEqual((frame.payload, frame.message_finished), ("llo", True))
+        protocol.receive_bytes(b"\x88\x00\x81\x00")
+        self.assertEqual(len(list(protocol.received_frames())), 1)
+        protocol = Move(protocol, Clock(), Clock()).go()
+        self.assertEqual(list(protocol.received_frames()), [])
 
     def test_inTheMiddle(self) -> None:
         """

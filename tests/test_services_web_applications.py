@@ -5,6 +5,7 @@ that they have not answered yet.
 
 from __future__ import annotations
 
+import re
 import signal
 from typing import Any
 
@@ -20,6 +21,7 @@ from twisted.internet import defer, endpoints, reactor, task
 from twisted.python import log
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
+from twisted.web.xmlrpc import XMLRPC
 from twisted.web.template import Element, Tag, XMLString, flattenString, renderer, tags
 
 
@@ -128,6 +130,26 @@ class Pages(Resource):
         request.finish()
 
 
+class Calls(XMLRPC):
+    """Answers calls, some of them later."""
+
+    def __init__(self):
+        XMLRPC.__init__(self)
+        self.waiting = []
+
+    def xmlrpc_wait(self, question):
+        answer = defer.Deferred()
+        self.waiting.append((answer, question))
+        log.msg(f"{len(self.waiting)} calls wait")
+        return answer
+
+    def xmlrpc_answer(self):
+        waiting, self.waiting = self.waiting, []
+        for answer, question in waiting:
+            answer.callback([question, {"asked": True}])
+        return len(waiting)
+
+
 class Hello(Resource):
     isLeaf = True
 
@@ -144,6 +166,7 @@ def makeService():
         (b"later", Later()),
         (b"page", Pages()),
         (b"hello", Hello()),
+        (b"calls", Calls()),
     ):
         root.putChild(name, made)
     endpoint = endpoints.serverFromString(reactor, "tcp:%(port)d:interface=127.0.0.1")
@@ -298,6 +321,24 @@ class ApplicationTests(ServiceTestCase):
             yield self.server.line("nobody listens")
             events = [line for line in curl.lines if line]
             self.assertEqual(events, [f"data: {i + 1}" for i in range(len(events))])
+
+    @inlineCallbacks
+    def test_calls(self) -> Any:
+        """
+        Calls of XML-RPC that wait for their answer get it.
+        """
+        yield self.start()
+        code = "import sys, xmlrpc.client as x; s = x.ServerProxy(sys.argv[1])\n"
+        url = f"http://127.0.0.1:{self.port}/calls"
+        asking = self.script(f"{code}print(s.wait('who?')); print(s.wait('why?'))", url)
+        for question in ("who?", "why?"):
+            yield self.server.line("1 calls wait")
+            yield self.move()
+            telling = self.script(f"{code}print(s.answer())", url)
+            yield telling.line("1")
+            yield asking.line(re.escape(f"['{question}', {{'asked': True}}]"))
+        ended = yield asking.ended()
+        self.assertEqual((ended.status, ended.err), (0, ""))
 
     @inlineCallbacks
     def test_template(self) -> Any:

@@ -22,7 +22,7 @@ from twisted.application.internet import TCPServer
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet import reactor
-from twisted.web.client import Agent, readBody
+from twisted.web.client import Agent, HTTPConnectionPool, readBody
 from twisted.web.guard import (
     BasicCredentialFactory,
     DigestCredentialFactory,
@@ -52,7 +52,7 @@ class Asking(Resource):
 
     def __init__(self, where):
         Resource.__init__(self)
-        self.agent = Agent(reactor)
+        self.agent = Agent(reactor, pool=HTTPConnectionPool(reactor))
         self.where = where
 
     def render_GET(self, request):
@@ -168,6 +168,12 @@ class ResourceTests(ServiceTestCase):
         yield self.move()
         behind.write(b"5\r\nlast\n\r\n0\r\n\r\n")
         self.assertEqual((yield self.text(curl)), "forty-two\nfirst\nlast\n")
+        # Whoever listens behind listens only once.
+        yield self.move()
+        mark, curl = len(behind.lines), self.curl("agent")
+        yield behind.line("GET /asked HTTP/1.1", after=mark)
+        behind.write(b"HTTP/1.1 200 OK\r\nX-Answer: 1\r\nContent-Length: 0\r\n\r\n")
+        self.assertEqual((yield self.text(curl)), "1\n")
 
     @inlineCallbacks
     def test_compressed(self) -> Any:

@@ -1,6 +1,6 @@
 """
-Generators that have nothing to remember from one turn to the next: loops of
-Twisted's own that pull a producer, and so may be begun anew on arrival.  Whether
+Generators that have nothing to remember from one turn to the next, and so may be
+begun anew on arrival: loops that pull a producer, or take bytes apart.  Whether
 such a loop has turns at present is for the cooperative task to say that runs it.
 
 It must not know what is produced, nor for whom.
@@ -31,11 +31,14 @@ class Loop:
     @ivar qualname: what its generators are called.
     @ivar arguments: the local variables that it was called with, and that it
         never assigns to; the first one is its instance.
+    @ivar last: a local variable that is true once there is no other turn; empty
+        if there always is.
     """
 
     module: str
     qualname: str
     arguments: tuple[str, ...]
+    last: str = ""
 
     @property
     def owner(self) -> str:
@@ -69,6 +72,12 @@ _LOOPS = (
         "FileBodyProducer._writeloop",
         ("self", "consumer"),
     ),
+    Loop(
+        "wsproto.frame_protocol",
+        "FrameProtocol._parse_more_gen",
+        ("self",),
+        "closed",
+    ),
 )
 
 
@@ -88,6 +97,8 @@ class Pulling(Suspended):
         if loop is None:
             return super().describe(obj, capture)
         known = obj.gi_frame.f_locals
+        if known.get(loop.last):
+            return self.asEnded(obj)
         return Description(
             loop.classHere(), tuple(known[name] for name in loop.arguments)
         )

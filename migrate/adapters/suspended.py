@@ -66,6 +66,12 @@ class Suspended(Whole):
                 "let it finish, or keep its state in an object with callbacks",
                 onceNot(obj, _frameOf) if passes else None,
             )
+        return self.asEnded(obj)
+
+    def asEnded(self, obj: Any) -> Description:
+        """
+        @return: what has ended, or will as soon as it is resumed.
+        """
         return Description(_Ended, (obj.__name__, obj.__qualname__))
 
     def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
