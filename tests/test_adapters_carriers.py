@@ -125,6 +125,18 @@ class TouchesTests(SynchronousTestCase):
         vars(protocol).update(it=self.thing, several=[self.thing])
         self.assertFalse(self.found(protocol))
 
+    def test_queues(self) -> None:
+        """
+        Of the queues of a protocol, whoever waits in them is carried, and not
+        the queue itself.
+        """
+        waiting = Deferred[None]().addCallback(self.thing.method)
+        for queue in ([waiting], (waiting,), deque([waiting]), {waiting}, {1: waiting}):
+            protocol = Protocol()
+            vars(protocol)["queue"] = queue
+            self.assertTrue(self.found(protocol), queue)
+            self.assertFalse(touches([protocol], lambda item, it=queue: item is it))
+
     def test_keywordDefault(self) -> None:
         """
         A default of a keyword argument is carried.

@@ -147,6 +147,19 @@ def _ofProtocol(item: Any) -> list[object]:
     ]
 
 
+def _ofReceiver(item: Any) -> list[object]:
+    """
+    The same, and whoever waits in a queue of a protocol, as for the answers to
+    several questions.  The queue itself may be shared.
+    """
+    found = _ofProtocol(item)
+    for value in vars(item).values():
+        if type(value) in _QUEUES:
+            members = value.values() if isinstance(value, dict) else value
+            found += [member for member in members if isinstance(member, _WAITING)]
+    return found
+
+
 def _isConsumer(cls: type) -> bool:
     """
     @return: whether instances of C{cls} take what somebody else produces.
@@ -156,10 +169,9 @@ def _isConsumer(cls: type) -> bool:
 
 _consumes: Callable[[type], bool] = lru_cache(maxsize=4096)(_isConsumer)
 
-_SERVED = (
-    *(Service, Factory, BaseProtocol, AbstractDatagramProtocol),
-    *(Deferred, FunctionType, MethodType, partial),
-)
+_WAITING = (Deferred, FunctionType, MethodType, partial)
+_SERVED = (Service, Factory, BaseProtocol, AbstractDatagramProtocol, *_WAITING)
+_QUEUES = (list, tuple, deque, set, frozenset, dict)
 
 
 def _ofSelectable(item: Any) -> Iterator[object]:
@@ -190,14 +202,15 @@ _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     ),
     CooperativeTask: _ofTask,
     # Nothing but the reactor need know of a connection, and nothing at all of
-    # one that is paused; still it belongs to its port and to its factory.
-    tcp.Connection: _instanceAttributes("server", "connector", "protocol"),
+    # one that is paused; still it belongs to its port and to its factory.  The
+    # port, which decides about most of them, is looked at first.
+    tcp.Connection: _instanceAttributes("protocol", "connector", "server"),
     FileDescriptor: _ofSelectable,
     StandardIO: _instanceAttributes("protocol"),
     BaseProcess: _instanceAttributes("proto"),
-    BaseProtocol: _ofProtocol,
-    AbstractDatagramProtocol: _ofProtocol,
-    ProcessProtocol: _ofProtocol,
+    BaseProtocol: _ofReceiver,
+    AbstractDatagramProtocol: _ofReceiver,
+    ProcessProtocol: _ofReceiver,
     Factory: _ofProtocol,
     BaseConnector: _instanceAttributes("factory"),
     tcp.Port: _instanceAttributes("factory"),
