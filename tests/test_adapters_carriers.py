@@ -13,13 +13,23 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.interfaces import IConsumer, IProtocol
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import LoopingCall
+from twisted.internet.testing import StringTransport
+from twisted.python.components import proxyForInterface
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web._newclient import Response
+from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from migrate.adapters.carriers import carried, touches
+
+
+class Proxy(proxyForInterface(IProtocol)):  # type: ignore[misc]
+    """
+    A protocol in front of another one, and no subclass of anything.
+    """
 
 
 class Thing:
@@ -165,6 +175,25 @@ class TouchesTests(SynchronousTestCase):
 
         self.assertTrue(self.found(Receiver()))
         self.assertTrue(self.found(Maker()))
+
+    def test_answer(self) -> None:
+        """
+        What an HTTP client is answered is looked into as far as to whoever gets
+        its body, through a proxy as well.
+        """
+        for wrapped in (False, True):
+            response = Response._construct(
+                (b"HTTP", 1, 1), 200, b"OK", Headers(), StringTransport(), object()
+            )
+            collector: Any = Protocol()
+            collector.finished = Deferred()
+            collector.finished.addCallback(self.thing.method)
+            response._bodyProtocol = Proxy(collector) if wrapped else collector
+            asking: Any = Protocol()
+            asking.response = response
+            self.assertTrue(self.found(asking))
+            response._bodyProtocol = None
+            self.assertFalse(self.found(asking))
 
     def test_notCarriers(self) -> None:
         """

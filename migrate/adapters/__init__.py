@@ -58,13 +58,12 @@ MODULES = (
 #: The families that only services need which use a certain package: module to
 #: the packages whose classes, or whose classes' bases, are defined there.
 DEFERRED: dict[str, tuple[str, ...]] = {
+    "routing": ("werkzeug",),
     "webgzip": ("twisted.web.server",),
     "jabber": ("twisted.words.xish",),
     "inotify": ("twisted.internet.inotify",),
     "serialports": ("serial", "twisted.internet._posixserialport"),
     "ssh": ("twisted.conch.ssh",),
-    "databases": ("twisted.enterprise",),
-    "websockets": ("autobahn",),
     "amp": ("twisted.protocols.amp",),
     "spread": ("twisted.spread",),
 }

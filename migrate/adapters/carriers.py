@@ -28,7 +28,7 @@ from twisted.internet._baseprocess import BaseProcess
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.base import BaseConnector
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.interfaces import IConsumer, IProtocol
 from twisted.internet.protocol import (
     AbstractDatagramProtocol,
     BaseProtocol,
@@ -67,10 +67,9 @@ def carried(item: Any) -> Iterable[object]:
     @return: the objects that C{item} carries about; empty for whatever is
         more than a carrier.
     """
-    for cls in type(item).__mro__:
-        look = _CARRIERS.get(cls)
-        if look is not None:
-            return look(item)
+    look = _lookAt(type(item))
+    if look is not None:
+        return look(item)
     if "<locals>" in type(item).__qualname__:
         # A class inside of a function is a closure, too.
         return list(vars(type(item)).values())
@@ -142,8 +141,8 @@ def _ofProtocol(item: Any) -> list[object]:
     """
     return [
         value
-        for name, value in vars(item).items()
-        if name == "factory" or isinstance(value, _SERVED) or _consumes(type(value))
+        for name, value in getattr(item, "__dict__", {}).items()
+        if name == "factory" or isinstance(value, _SERVED) or _takes(type(value))
     ]
 
 
@@ -153,21 +152,58 @@ def _ofReceiver(item: Any) -> list[object]:
     several questions.  The queue itself may be shared.
     """
     found = _ofProtocol(item)
-    for value in vars(item).values():
+    for value in getattr(item, "__dict__", {}).values():
         if type(value) in _QUEUES:
             members = value.values() if isinstance(value, dict) else value
             found += [member for member in members if isinstance(member, _WAITING)]
     return found
 
 
-def _isConsumer(cls: type) -> bool:
+def _takeOver(cls: type) -> bool:
     """
-    @return: whether instances of C{cls} take what somebody else produces.
+    @return: whether instances of C{cls} take what somebody else gets or makes.
     """
-    return bool(IConsumer.implementedBy(cls))
+    return (
+        _implements(cls, IConsumer)
+        or _implements(cls, IProtocol)
+        or any(_nameOf(base) in _NAMED for base in cls.__mro__)
+    )
 
 
-_consumes: Callable[[type], bool] = lru_cache(maxsize=4096)(_isConsumer)
+_takes: Callable[[type], bool] = lru_cache(maxsize=4096)(_takeOver)
+
+
+def _nameOf(cls: type) -> str:
+    """
+    @return: what L{_NAMED} calls a class.
+    """
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _implements(cls: type, interface: Any) -> bool:
+    """
+    @return: whether C{cls} says that it implements C{interface}; whoever asks
+        zope notes an answer in the class, even if that has said nothing at all.
+    """
+    said = any("__implemented__" in base.__dict__ for base in cls.__mro__)
+    return said and bool(interface.implementedBy(cls))
+
+
+def _findLook(cls: type) -> Callable[[Any], Iterable[object]] | None:
+    """
+    @return: what looks into instances of C{cls}, if they are carriers.
+    """
+    for base in cls.__mro__:
+        look = _CARRIERS.get(base) or _NAMED.get(_nameOf(base))
+        if look is not None:
+            return look
+    return _ofReceiver if _implements(cls, IProtocol) else None
+
+
+_lookAt: Callable[[type], Callable[[Any], Iterable[object]] | None] = lru_cache(
+    maxsize=4096
+)(_findLook)
+
 
 _WAITING = (Deferred, FunctionType, MethodType, partial)
 _SERVED = (Service, Factory, BaseProtocol, AbstractDatagramProtocol, *_WAITING)
@@ -226,4 +262,10 @@ _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
     set: list,
     frozenset: list,
     dict: lambda item: list(item.values()),
+}
+
+#: The same for classes of modules that need not be loaded.
+_NAMED: dict[str, Callable[[Any], Iterable[object]]] = {
+    # What an HTTP client is answered, of which the body goes to a protocol.
+    "twisted.web._newclient.Response": _instanceAttributes("_bodyProtocol"),
 }
