@@ -8,6 +8,7 @@ import os
 import socket
 from typing import Any
 
+from twisted.application.service import Service
 from twisted.internet import udp, unix
 from twisted.internet.protocol import ConnectedDatagramProtocol, DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
@@ -175,6 +176,22 @@ class DatagramTests(SynchronousTestCase):
         made = Move(port, self.origin, self.recipient).go()
         self.assertIsInstance(made, udp.MulticastPort)
         self.assertEqual((made.getTTL(), made.listenMultiple), (3, True))
+
+    def test_sought(self) -> None:
+        """
+        A port that only the reactor knows of is found by what its protocol
+        works for.
+        """
+        service = Service()
+        protocol: Any = Echo()
+        protocol.service = service
+        port = self.origin.listenUDP(0, protocol, interface="127.0.0.1")
+        number = port.getHost().port
+        Move(service, self.origin, self.recipient).go()
+        (made,) = [
+            each for each in self.recipient.getReaders() if isinstance(each, udp.Port)
+        ]
+        self.assertEqual(made.getHost().port, number)
 
     def test_unix(self) -> None:
         """

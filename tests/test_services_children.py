@@ -248,9 +248,9 @@ class RunnerTests(ServiceTestCase):
         client.sendLine(b"close")
         for _ in range(2):
             yield self.move()
-        heard = []
-        for _ in range(2 * children):
-            heard.append((yield client.line()).partition(b" ")[2])
+        yield client.expect(rb"(?:[^\n]*\n){%d}" % (2 * children))
+        lines = client.received.splitlines()[children:]
+        heard = [line.partition(b" ")[2] for line in lines]
         for said in (b"exited 9 None", b"ended ProcessTerminated"):
             self.assertEqual(heard.count(said), children)
         client.sendLine(b"output echo nothing more")

@@ -110,11 +110,12 @@ def _watchOf(child: Any) -> Watch | None:
     return getattr(child.__dict__.get(_REAP), "__self__", None)
 
 
-def _audit(child: Any) -> None:
+def _audit(child: Any, told: Callable[[], bool]) -> None:
     """
-    @raise NotMovable: nobody else would learn how a child ends.
+    @param told: tells whether others than the parent learn how a child ends.
+    @raise NotMovable: they do not.
     """
-    if child.pid is None or answers():
+    if child.pid is None or told():
         return
     raise NotMovable(
         f"the child process {child.pid} ({_commandOf(child.pid)}), of whose end this "
@@ -133,7 +134,7 @@ def _commandOf(pid: int) -> str:
             words = file.read(200).rstrip(b"\0").split(b"\0")
     except OSError:
         return "unknown"
-    return b" ".join(words).decode("utf-8", "replace")
+    return b" ".join(words).decode("utf-8", "replace") or "unknown"
 
 
 def _ending(child: Any) -> Callable[[], bool]:
@@ -184,11 +185,18 @@ class ProcessAdapter(AttributesAdapter):
     Knows L{Process}, whose pipes are objects of their own.
     """
 
+    def __init__(self, name: str, told: Callable[[], bool] = answers) -> None:
+        """
+        @param told: tells whether others than the parent learn how a child ends.
+        """
+        super().__init__(name)
+        self._told = told
+
     def describe(self, obj: Any, capture: ICapture) -> Description:
         """
         See L{migrate.interfaces.IAdapter.describe}.
         """
-        _audit(obj)
+        _audit(obj, self._told)
         state = copyAttributes(obj)
         _take(obj, state)
         return Description(type(obj), (), state)
@@ -216,11 +224,18 @@ class TerminalAdapter(NumberAdapter):
     Knows L{PTYProcess}, which is the end of a terminal, too.
     """
 
+    def __init__(self, name: str, told: Callable[[], bool] = answers) -> None:
+        """
+        @param told: tells whether others than the parent learn how a child ends.
+        """
+        super().__init__(name, "fd")
+        self._told = told
+
     def describe(self, obj: Any, capture: ICapture) -> Description:
         """
         See L{migrate.interfaces.IAdapter.describe}.
         """
-        _audit(obj)
+        _audit(obj, self._told)
         found = super().describe(obj, capture)
         state: dict[str, Any] = dict(found.state or {})
         _take(obj, state)
@@ -267,10 +282,9 @@ class ChildSeeker:
         """
         See L{ISeeker.seek}.
         """
-        children = list(process.reapProcessHandlers.values())
-        for reader in getattr(capture.reactor, "getReaders", list)():
-            if isinstance(reader, Watch):
-                children.append(reader.process)
+        children: list[Any] = list(process.reapProcessHandlers.values())
+        readers: Any = getattr(capture.reactor, "getReaders", list)()
+        children += [each.process for each in readers if isinstance(each, Watch)]
         for child in children:
             if not capture.contains(child) and touches([child], capture.contains):
                 yield child
@@ -283,6 +297,6 @@ def register(registry: Registry) -> None:
     """
     registry.register(Process, ProcessAdapter("twisted.internet.process.Process"))
     registry.register(
-        PTYProcess, TerminalAdapter("twisted.internet.process.PTYProcess", "fd")
+        PTYProcess, TerminalAdapter("twisted.internet.process.PTYProcess")
     )
     registry.addSeeker(ChildSeeker())

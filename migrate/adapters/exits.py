@@ -76,9 +76,13 @@ def answers() -> bool:
 
 def namespace() -> str:
     """
-    @return: within what process ids mean what they mean here.
+    @return: within what process ids mean what they mean here; empty where the
+        system does not say.
     """
-    return os.readlink("/proc/self/ns/pid")
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 def statusOf(pid: int, pidfd: int) -> int | None:
