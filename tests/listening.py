@@ -20,6 +20,7 @@ class Listener(ServerFactory):
     """
     Listens on the loopback interface, and can stop and begin again.
 
+    @ivar port: where.
     @ivar accepted: the test's end of every connection, in order.
     """
 
@@ -35,7 +36,7 @@ class Listener(ServerFactory):
             from twisted.internet import reactor
         self.accepted: list[Client] = []
         self._reactor: Any = reactor
-        self._number = port
+        self.port = port
         self._taken = 0
         self._listening: Any = None
         self._crowded: socket.socket | None = None
@@ -51,7 +52,7 @@ class Listener(ServerFactory):
         """
         if self._crowded is None:
             self._listening = self._reactor.listenTCP(
-                self._number, self, interface="127.0.0.1"
+                self.port, self, interface="127.0.0.1"
             )
             return
         self._listening = self._reactor.adoptStreamPort(
@@ -65,9 +66,9 @@ class Listener(ServerFactory):
         Let whoever connects wait at the door until L{start}, as no more
         connections fit into the kernel's queue than the one that is there.
         """
-        self._crowded = socket.create_server(("127.0.0.1", self._number), backlog=0)
+        self._crowded = socket.create_server(("127.0.0.1", self.port), backlog=0)
         self._crowded.setblocking(False)
-        self._guest = socket.create_connection(("127.0.0.1", self._number))
+        self._guest = socket.create_connection(("127.0.0.1", self.port))
 
     @inlineCallbacks
     def stop(self) -> Any:
