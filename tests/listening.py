@@ -18,18 +18,18 @@ from tests.waiting import DEADLINE, Expectations
 
 class Listener(ServerFactory):
     """
-    Listens on the loopback interface, and can stop and begin again.
+    Listens on the loopback interface, or a UNIX socket, and can stop and begin again.
 
-    @ivar port: where.
+    @ivar port: the TCP port, or the path of a UNIX socket.
     @ivar accepted: the test's end of every connection, in order.
     """
 
     noisy = False
 
-    def __init__(self, testCase: Any, port: int, reactor: Any = None) -> None:
+    def __init__(self, testCase: Any, port: int | str, reactor: Any = None) -> None:
         """
         @param testCase: the test at whose end nobody listens any more.
-        @param port: a TCP port.
+        @param port: a TCP port, or the path of a UNIX socket.
         @param reactor: the running reactor, unless it is the installed one.
         """
         if reactor is None:
@@ -50,6 +50,9 @@ class Listener(ServerFactory):
         """
         Let connections in.
         """
+        if isinstance(self.port, str):
+            self._listening = self._reactor.listenUNIX(self.port, self)
+            return
         if self._crowded is None:
             self._listening = self._reactor.listenTCP(
                 self.port, self, interface="127.0.0.1"
@@ -63,7 +66,7 @@ class Listener(ServerFactory):
 
     def crowd(self) -> None:
         """
-        Let whoever connects wait at the door until L{start}, as no more
+        Let whoever connects to the TCP port wait at the door until L{start}, as no more
         connections fit into the kernel's queue than the one that is there.
         """
         self._crowded = socket.create_server(("127.0.0.1", self.port), backlog=0)

@@ -260,7 +260,9 @@ class AMPTests(ServiceTestCase):
         when the box is whole.
         """
         yield self.begin()
-        client: Any = yield self.processes.connect(f"unix:{self.directory}/amp.sock")
+        client: Any = yield self.processes.connect(
+            f"unix:{os.path.relpath(self.directory)}/amp.sock"
+        )
         boxes = []
         for number in range(2):
             (self.directory / f"file{number}").write_text(f"content {number}")
