@@ -53,25 +53,29 @@ class Later:
         self.waiting.append((factory, waiting))
         return waiting
     def listenNow(self):
-        for factory, waiting in self.waiting:
+        asked, self.waiting = self.waiting, []
+        for factory, waiting in asked:
             self.endpoint.listen(factory).chainDeferred(waiting)
 
 class Control(LineReceiver):
     def lineReceived(self, line):
-        self.factory.later.listenNow()
+        for later in self.factory.later:
+            later.listenNow()
         self.sendLine(b"listening")
 
-def adopted():
-    listening = socket.create_server(("127.0.0.1", ADOPTED))
+def adopted(port):
+    listening = socket.create_server(("127.0.0.1", port))
     listening.setblocking(False)
     return AdoptedStreamServerEndpoint(reactor, listening.detach(), socket.AF_INET)
 
 def makeService():
     parent, control = MultiService(), Factory.forProtocol(Control)
-    control.later = Later(serverFromString(
-        reactor, "tcp:%d:interface=127.0.0.1" % LATER))
+    control.later = [
+        Later(serverFromString(reactor, "tcp:%d:interface=127.0.0.1" % LATER)),
+        Later(adopted(LATEST)),
+    ]
     endpoints = [serverFromString(reactor, each) for each in SERVERS]
-    for endpoint in [*endpoints, adopted(), control.later]:
+    for endpoint in [*endpoints, adopted(ADOPTED), *control.later]:
         StreamServerEndpointService(
             endpoint, Factory.forProtocol(Telling)).setServiceParent(parent)
     for description in CLIENTS:
@@ -106,10 +110,11 @@ class Serving(ServiceTestCase):
         """
         Serve.
         """
-        self.control, self.adopted, self.later = freePorts(3)
+        self.control, self.adopted, self.later, self.latest = freePorts(4)
         self.code(
             "serving",
-            f"CONTROL, ADOPTED, LATER = {self.control}, {self.adopted}, {self.later}\n"
+            f"CONTROL, ADOPTED = {self.control}, {self.adopted}\n"
+            f"LATER, LATEST = {self.later}, {self.latest}\n"
             f"SERVERS, CLIENTS = {servers}, {clients}\n" + SERVING,
         )
         yield self.serve("--service=serving=serving.makeService", **options)
@@ -179,7 +184,8 @@ class EndpointsTests(Serving):
         yield self.move()
         control = yield self.processes.connect(self.control)
         self.assertEqual((yield control.ask(b"now")), b"listening")
-        where["later"], hosts["later"] = f"tcp:127.0.0.1:{self.later}", b"127.0.0.1"
+        for name, port in (("later", self.later), ("latest", self.latest)):
+            where[name], hosts[name] = f"tcp:127.0.0.1:{port}", b"127.0.0.1"
         for name, client in clients.items():
             answer = yield client.ask(b"f")
             self.assertEqual(answer, b"half from " + hosts[name], name)
@@ -187,8 +193,7 @@ class EndpointsTests(Serving):
             answer = yield client.ask(b"lf")
             self.assertEqual(answer, b"half from " + hosts[name], name)
         yield self.move()
-        again = yield self.processes.connect(where["later"])
-        self.assertEqual((yield again.ask(b"x")), b"x from 127.0.0.1")
+        yield self.half({name: where[name] for name in ("later", "latest")})
 
     @inlineCallbacks
     def test_clients(self) -> Any:

@@ -66,6 +66,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "ssh": ("twisted.conch.ssh",),
     "amp": ("twisted.protocols.amp",),
     "spread": ("twisted.spread",),
+    "adopted": ("twisted.internet.endpoints",),
 }
 
 
