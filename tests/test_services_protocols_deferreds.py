@@ -18,9 +18,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import (
     Deferred, DeferredList, DeferredLock, DeferredQueue, DeferredSemaphore,
     TimeoutError, gatherResults, inlineCallbacks, race)
-from twisted.internet.protocol import ServerFactory
+from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.task import Cooperator, LoopingCall, cooperate, deferLater
 from twisted.protocols.basic import LineReceiver
+from twisted.protocols.loopback import loopbackAsync
 
 LONG = 1000
 
@@ -35,6 +36,16 @@ class Numbers:
             raise StopIteration
         self.at += 1
         return self.parent.gate() if self.at % 5 == 0 else None
+
+class Link(Protocol):
+    # One end of a connection within the process.
+    def __init__(self, says, makes):
+        self.says, self.makes, self.data = says, makes, b""
+    def dataReceived(self, data):
+        self.data += data
+        while b"." in self.data:
+            text, _, self.data = self.data.partition(b".")
+            self.says(self.makes(text))
 
 class Machinery(LineReceiver):
     enough = False
@@ -120,6 +131,19 @@ class Machinery(LineReceiver):
         first = self.factory.beats
         self.factory.waiting.append(Deferred().addCallback(
             lambda beats: self.say(beats - first, b"beats")))
+    def do_link(self):
+        self.near = Link(self.linked, bytes)
+        self.far = Link(self.answer, bytes.upper)
+        done = loopbackAsync(self.far, self.near)
+        done.addCallback(self.say, b"unlinked")
+    def answer(self, text):
+        self.far.transport.write(text + b".")
+    def linked(self, text):
+        self.say(text, b"linked")
+    def do_through(self, text):
+        self.near.transport.write(text.encode())
+    def do_unlink(self):
+        self.near.transport.loseConnection()
     def do_coroutine(self):
         self.patient = self.patiently()
     @inlineCallbacks
@@ -183,7 +207,7 @@ class MachineryTests(ServiceTestCase):
         yield self.begin()
         said = yield self.tell(
             *("gather", "list", "race", "locks", "run", "get", "get", "timers"),
-            *("loop", "cooperate", "fire 0 a", "ticks"),
+            *("loop", "cooperate", "link", "through ab", "fire 0 a", "ticks"),
         )
         self.assertEqual(
             said,
@@ -193,7 +217,12 @@ class MachineryTests(ServiceTestCase):
         said = yield self.tell("fire 2 c", "release", "put x")
         self.assertEqual(said, ["DeferredLock 1", "DeferredSemaphore 2", "got 'x'"])
         self.assertEqual((yield self.tell("ticks")), ["more ticks True"])
+        yield self.tell("through cd")
         yield self.move()
+        self.nc.write(b"through ef.\r\n")
+        yield self.nc.line("^linked b'ABCDEF'$")
+        self.nc.write(b"unlink\r\n")
+        yield self.nc.line("^unlinked None$")
         said = yield self.tell("release", "release", "put y", "put z", "get")
         self.assertEqual(
             said,
@@ -248,8 +277,11 @@ class MachineryTests(ServiceTestCase):
         line = yield self.refused()
         self.assertIn("machinery<server>.protocol.parts[0]", line)
         self.assertIn("the generator Machinery.patiently waits in line", line)
+        self.assertIn("it passes by itself", line)
+        old, self.server = self.server, self.client("--all", "--wait", "60")
+        yield self.server.line("machinery waits: .*Machinery.patiently")
         said = yield self.tell("fire 0 x")
         self.assertEqual(said, ["patient 'x'"])
-        yield self.move()
+        yield old.ended()
         yield self.move()
         self.assertEqual((yield self.tell("locks"))[0], "DeferredLock 0")

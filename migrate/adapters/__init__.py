@@ -67,6 +67,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "amp": ("twisted.protocols.amp",),
     "spread": ("twisted.spread",),
     "adopted": ("twisted.internet.endpoints",),
+    "webclient": ("twisted.web.client",),
 }
 
 
