@@ -230,6 +230,120 @@ login.addErrback(lambda why: (why.printTraceback(), reactor.stop()))
 reactor.run()
 """
 
+#: A service that has copies of what somebody else keeps.
+OBSERVING = r"""
+import gc
+from shared import Board
+from twisted.application.internet import TCPClient, TCPServer
+from twisted.application.service import MultiService
+from twisted.internet.protocol import ServerFactory
+from twisted.protocols.basic import LineReceiver
+from twisted.spread import pb
+
+class Control(LineReceiver):
+    def lineReceived(self, line):
+        command, *arguments = line.decode().split()
+        getattr(self, "do_" + command)(*arguments)
+    def say(self, what):
+        self.sendLine(repr(what).encode())
+    def do_get(self, name):
+        root = self.factory.client.getRootObject()
+        asking = root.addCallback(lambda root: root.callRemote("board"))
+        asking.addCallback(self.keep, name)
+    def keep(self, board, name):
+        self.factory.kept[name] = board
+        self.say(sorted(self.factory.kept))
+    def do_items(self):
+        self.say({n: sorted(b.items.items()) for n, b in self.factory.kept.items()})
+    def do_drop(self, name):
+        del self.factory.kept[name]
+        gc.collect()
+        self.say(sorted(self.factory.kept))
+
+def makeService():
+    parent, control = MultiService(), ServerFactory()
+    control.protocol, control.kept = Control, {}
+    control.client = pb.PBClientFactory()
+    TCPServer(CONTROL, control, interface="127.0.0.1").setServiceParent(parent)
+    TCPClient("127.0.0.1", SERVER, control.client).setServiceParent(parent)
+    return parent
+"""
+
+BOARD = r"""
+import sys
+import shared
+from twisted.internet import reactor, stdio
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.spread import pb
+
+class Root(pb.Root):
+    board = shared.Board()
+    def remote_board(self):
+        return self.board
+
+class Console(LineOnlyReceiver):
+    delimiter = b"\n"
+    def connectionMade(self):
+        print("listening", flush=True)
+    def lineReceived(self, line):
+        key, _, value = line.decode().partition(" ")
+        Root.board.put(key, value)
+        print("observers", len(Root.board.observers), flush=True)
+
+stopped = Root.board.stoppedObserving
+def tell(*arguments):
+    stopped(*arguments)
+    print("nobody looks", flush=True)
+Root.board.stoppedObserving = tell
+reactor.listenTCP(int(sys.argv[1]), pb.PBServerFactory(Root()), interface="127.0.0.1")
+stdio.StandardIO(Console())
+reactor.run()
+"""
+
+
+class ObserverTests(ServiceTestCase):
+    """
+    A service that is a client of L{twisted.spread.pb}.
+    """
+
+    @inlineCallbacks
+    def test_caches(self) -> Any:
+        """
+        All its copies of one thing stay copies of one thing, and change with
+        it; that it needs them no longer is said once it is so, and not before.
+        """
+        control, port = freePorts(2)
+        self.code("shared", SHARED)
+        self.code("observing", f"CONTROL, SERVER = {control}, {port}\n" + OBSERVING)
+        board = self.script(BOARD, str(port))
+        yield board.line("^listening$")
+        yield self.serve("--service=observing=observing.makeService")
+        client: Client = yield self.processes.connect(control)
+        self.assertEqual((yield client.ask(b"get a")), b"['a']")
+        self.assertEqual((yield client.ask(b"get b")), b"['a', 'b']")
+        for number in range(3):
+            if number:
+                yield self.move()
+            board.write(f"x {number}\n".encode())
+            yield board.line("^observers 1$")
+            seen = f"[('x', '{number}')]"
+            yield self.until(client, f"{{'a': {seen}, 'b': {seen}}}".encode())
+        self.assertEqual((yield client.ask(b"drop a")), b"['b']")
+        board.write(b"x last\n")
+        yield self.until(client, b"{'b': [('x', 'last')]}")
+        self.assertNotIn("nobody looks", board.lines)
+        self.assertEqual((yield client.ask(b"drop b")), b"[]")
+        yield board.line("^nobody looks$")
+        self.assertEqual((yield client.ask(b"get c")), b"['c']")
+
+    @inlineCallbacks
+    def until(self, client: Client, wanted: bytes) -> Any:
+        """
+        Ask until what the service has is what the server has.
+        """
+        while (yield client.ask(b"items")) != wanted:
+            pass
+
 
 class BrokerTests(ServiceTestCase):
     """
