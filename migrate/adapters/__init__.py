@@ -58,6 +58,8 @@ MODULES = (
 #: The families that only services need which use a certain package: module to
 #: the packages whose classes, or whose classes' bases, are defined there.
 DEFERRED: dict[str, tuple[str, ...]] = {
+    "databases": ("twisted.enterprise",),
+    "websockets": ("autobahn",),
     "routing": ("werkzeug",),
     "webgzip": ("twisted.web.server",),
     "jabber": ("twisted.words.xish",),
