@@ -122,7 +122,7 @@ class SpreadTests(SynchronousTestCase):
         (broker,) = self.move()
         self.assertIsNone(broker.luids)
         self.assertIsNone(broker.remotelyCachedLUIDs)
-        self.assertEqual(broker.disconnected, 1)
+        self.assertEqual((broker.disconnected, broker._localCleanup), (1, {}))
 
     def referring(self) -> list[Any]:
         """

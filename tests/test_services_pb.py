@@ -108,10 +108,6 @@ class Person(pb.Avatar):
     def gone(self, mind):
         with open("gone.txt", "a") as log:
             log.write(f"{self.realm.known.pop(mind)}\n")
-    def perspective_forget(self):
-        self.minds[-1].dontNotifyOnDisconnect(self.gone)
-        del self.realm.known[self.minds.pop()]
-        return self.weakly() is None
     def perspective_ask(self, question):
         mind = self.weakly()
         assert self.realm.known[mind] == self.name

@@ -54,6 +54,7 @@ class BrokerAdapter(AttributesAdapter):
         """
         attributes = {name: state[name] for name in state if name[0] != "@"}
         super().fill(obj, attributes, loading)
+        obj._localCleanup = {}
         loading.afterFill(partial(_locate, obj, state[CLEANED], state[CLEANERS]))
 
 
@@ -61,11 +62,8 @@ def _locate(broker: Any, cleaned: list[Any], cleaners: list[Any]) -> None:
     """
     Know every object by its place in this process.
     """
-    if broker.localObjects is not None:
-        broker._localCleanup = {
-            _placeOf(broker.localObjects[luid]): cleaner
-            for luid, cleaner in zip(cleaned, cleaners, strict=True)
-        }
+    for luid, cleaner in zip(cleaned, cleaners, strict=True):
+        broker._localCleanup[_placeOf(broker.localObjects[luid])] = cleaner
     for table, objects in _TABLES.items():
         luids = getattr(broker, table)
         if luids is not None:
