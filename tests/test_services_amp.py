@@ -235,49 +235,45 @@ class AMPTests(ServiceTestCase):
     def test_halfReceived(self) -> Any:
         """
         A box that comes in three pieces to three processes is one box, as
-        large as it may be.
+        large as it may be; a descriptor that has come before the box which it
+        belongs to is there when the box is whole.
         """
         yield self.begin()
         client: Client = yield self.processes.connect(self.port)
+        near: Client = yield self.processes.connect(
+            f"unix:{os.path.relpath(self.directory)}/amp.sock"
+        )
         numbers = amp.ListOf(amp.Integer()).toString(range(9000))
         box = amp.Box(_ask=b"7", _command=b"Sum", numbers=numbers).serialize()
         self.assertGreater(len(box), 50000)
+        boxes = [self.reading(number) for number in range(2)]
+        tell = amp.Box(_ask=b"7", _command=b"Release", fail=b"False").serialize()
         client.send(box[:9])
+        self.give(near, 0, tell + boxes[0][:1])
+        yield near.expect(b"_answer\0\x017")
         yield self.move()
         client.send(box[9:30000])
+        near.send(boxes[0][1:5])
         yield self.move()
         client.send(box[30000:])
+        self.give(near, 1, boxes[0][5:] + boxes[1])
         answer = amp.Box(_answer=b"7", total=b"%d" % sum(range(9000))).serialize()
         yield self.processes.until(
             lambda: len(client.received) >= len(answer), "the answer"
         )
         self.assertEqual(client.received, answer)
+        yield near.expect(b"content\0\x09content 0")
+        yield near.expect(b"content\0\x09content 1")
 
-    @inlineCallbacks
-    def test_descriptors(self) -> Any:
+    def reading(self, number: int) -> bytes:
         """
-        A descriptor that has come before the box which it belongs to is there
-        when the box is whole.
+        @return: the box that asks for what is in a file.
         """
-        yield self.begin()
-        client: Any = yield self.processes.connect(
-            f"unix:{os.path.relpath(self.directory)}/amp.sock"
-        )
-        boxes = []
-        for number in range(2):
-            (self.directory / f"file{number}").write_text(f"content {number}")
-            box = amp.Box(_ask=b"%d" % number, _command=b"Read")
-            box[b"descriptor"] = b"%d" % number
-            boxes.append(box.serialize())
-        tell = amp.Box(_ask=b"7", _command=b"Release", fail=b"False").serialize()
-        self.give(client, 0, tell + boxes[0][:1])
-        yield client.expect(b"_answer\0\x017")
-        yield self.move()
-        client.send(boxes[0][1:5])
-        yield self.move()
-        self.give(client, 1, boxes[0][5:] + boxes[1])
-        yield client.expect(b"content\0\x09content 0")
-        yield client.expect(b"content\0\x09content 1")
+        (self.directory / f"file{number}").write_text(f"content {number}")
+        box = amp.Box(_ask=b"%d" % number, _command=b"Read")
+        box[b"descriptor"] = b"%d" % number
+        data: bytes = box.serialize()
+        return data
 
     def give(self, client: Any, number: int, data: bytes) -> None:
         """

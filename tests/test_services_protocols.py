@@ -114,6 +114,8 @@ class FramesTests(ServiceTestCase):
         self.clients: dict[str, Client] = {}
         for name, port in self.ports.items():
             self.clients[name] = yield self.processes.connect(port)
+        for name in ("paused", "resuming"):
+            self.clients[name] = yield self.processes.connect(self.ports["lines"])
 
     def send(self, **data: bytes) -> None:
         """
@@ -138,7 +140,9 @@ class FramesTests(ServiceTestCase):
     @inlineCallbacks
     def test_midFrame(self) -> Any:
         """
-        Each message arrives whole, though its pieces came to three processes.
+        Each message arrives whole, though its pieces came to three processes;
+        lines that wait in a protocol which wants no more at present come when
+        it wants them.
         """
         yield self.begin()
         body = bytes(range(200))
@@ -158,6 +162,8 @@ class FramesTests(ServiceTestCase):
             forward=(b"raw ", b"3\r\nab", b"cfour\r\n"),
             discard=(b"x", b"y", b"z"),
             finger=(b"some", b"body", b"\r\n"),
+            paused=(b"one\r\npause\r\nkept\r\nand ha", b"lf\r\nth", b"ree\r\n"),
+            resuming=(b"", b"res", b"ume\r\n"),
         )
         yield self.expect(
             int32=struct.pack("!I", len(big) + 2) + b"<" + big + b">",
@@ -171,6 +177,8 @@ class FramesTests(ServiceTestCase):
             forward=b"raw abc\r\nline four\r\n",
             discard=b"",
             finger=b"Login: somebody\nName: Somebody\n",
+            paused=b"line one\r\ngoing on\r\nline kept\r\nline and half\r\n"
+            b"line three\r\n",
         )
 
     @inlineCallbacks
@@ -196,21 +204,3 @@ class FramesTests(ServiceTestCase):
         noise = Chargen.noise
         whole = noise * (len(chargen.received) // len(noise) + 1)
         self.assertTrue(whole.startswith(chargen.received))
-
-    @inlineCallbacks
-    def test_pausedLines(self) -> Any:
-        """
-        Lines that wait in a protocol which wants no more at present come when
-        it wants them.
-        """
-        yield self.begin()
-        self.send(lines=b"one\r\npause\r\nkept\r\nand ha")
-        yield self.expect(lines=b"line one\r\n")
-        yield self.move()
-        self.send(lines=b"lf\r\nth", forward=b"res")
-        yield self.move()
-        self.send(lines=b"ree\r\n", forward=b"ume\r\n")
-        yield self.expect(
-            lines=b"line one\r\ngoing on\r\nline kept\r\nline and half\r\n"
-            b"line three\r\n"
-        )
