@@ -17,13 +17,11 @@ from migrate.client import MigrationClient
 from migrate.errors import CannotMigrateYet, MigrationError, PeerRefused
 from migrate.identity import Login
 from migrate.inquirer import Inquirer
+from migrate.outcome import Outcome, PidFile, exitWith
 from migrate.policies import Policies
 from migrate.request import Inquiry
 from migrate.tap import (
     CommonOptions,
-    Outcome,
-    PidFile,
-    exitWith,
     namedBy,
     resourcesOf,
     seconds,

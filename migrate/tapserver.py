@@ -8,11 +8,10 @@ from twisted.python import usage
 
 from migrate.adapters.prompts import keepEverySource
 from migrate.errors import MigrationError
+from migrate.outcome import Outcome, PidFile
 from migrate.server import MigrationServer
 from migrate.tap import (
     CommonOptions,
-    Outcome,
-    PidFile,
     pluginService,
     resourcesOf,
     serviceOf,

@@ -50,7 +50,7 @@ LAYERS = (
     "inquirer",
     "supervisor",
     "testing",
-    "tap",
+    "tap outcome",
     "tapserver tapclient cli",
 )
 
