@@ -236,8 +236,21 @@ class StreamTests(SynchronousTestCase):
         port, peer = self.serve()
         self.send(port, peer, HEADER)
         port = Move(port, self.here, self.there).go()
-        self.send(port, peer, b"<mess")
-        protocol = self.send(port, peer, b"age/>")
+        self.send(port, peer, b"<message")
+        protocol = self.send(port, peer, b"/>")
+        self.assertEqual(len(protocol.seen), 1)
+
+    def test_unread(self) -> None:
+        """
+        What the kernel has and nobody has read is not in the parser.
+        """
+        port, peer = self.serve()
+        self.send(port, peer, HEADER)
+        peer.sendall(b"<mess")
+        port = Move(port, self.here, self.there).go()
+        (protocol,) = port.factory.protocols
+        peer.sendall(b"age/>")
+        spin(lambda: protocol.seen, self.there)
         self.assertEqual(len(protocol.seen), 1)
 
     def test_rollBack(self) -> None:
