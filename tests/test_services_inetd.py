@@ -45,6 +45,9 @@ def makeService():
     return made
 """
 
+#: What chargen says again and again.
+NOISE = rb'@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefghijklmnopqrstuvwxyz{|}~ !"#$%&?'
+
 NAMES = ("echo", "discard", "chargen", "time")
 
 FINGER = """
@@ -78,93 +81,72 @@ class InternalTests(ServiceTestCase):
         self.code("internal", INTERNAL)
         yield self.serve("--service", "inetd=internal.makeService")
 
-    @inlineCallbacks
-    def test_echo(self) -> Any:
+    def netcat(self, name: str, sink: str = "/dev/null") -> Any:
         """
-        C{nc} gets all back that it has sent, from four processes; it sends
-        more than they can give back, for it is not read from.
+        Have C{nc} send all of a file.
+        """
+        nc = self.installed("nc", "netcat-openbsd")
+        command = f"exec {nc} 127.0.0.1 {self.ports[name]} <up >{sink}"
+        return self.processes.start(["sh", "-c", command], self.directory)
+
+    @inlineCallbacks
+    def test_together(self) -> Any:
+        """
+        C{nc} gets all back from echo that it has sent, though it is not read
+        from at first; discard takes all, and answers nobody; the noise that
+        C{socat} gets from chargen has no gap; and each process tells the time.
         """
         yield self.internal()
         up = blob(MUCH, 8)
         (self.directory / "up").write_bytes(up)
         sink = Sink(self, self.directory / "down")
-        nc = self.installed("nc", "netcat-openbsd")
-        command = f"exec {nc} 127.0.0.1 {self.ports['echo']} <up >{sink.path}"
-        child = self.processes.start(["sh", "-c", command], self.directory)
-        for part in (1, MUCH // 3, MUCH // 2):
-            yield self.processes.until(lambda much=part: sink.readUntil(much), "some")
-            yield self.move()
-        yield self.processes.until(lambda: sink.readUntil(MUCH), "all")
-        self.assertTrue(sink.received == up)
-        self.assertTrue(child.running)
-
-    @inlineCallbacks
-    def test_discard(self) -> Any:
-        """
-        Everything is taken from C{nc}; one who says little is not answered.
-        """
-        yield self.internal()
-        (self.directory / "up").write_bytes(blob(MUCH, 9))
-        port = self.ports["discard"]
-        quiet = yield self.processes.connect(port)
-        nc = self.installed("nc", "netcat-openbsd")
-        child = self.processes.start(
-            ["sh", "-c", f"exec {nc} 127.0.0.1 {port} <up"], self.directory
+        echoed = self.netcat("echo", f"{sink.path}")
+        noise = Sink(self, self.directory / "noise")
+        self.program(
+            *("socat", "-u", f"TCP:127.0.0.1:{self.ports['chargen']}"),
+            f"OPEN:{noise.path},wronly",
         )
-        for _ in range(2):
+        discarded = self.netcat("discard")
+        quiet = yield self.processes.connect(self.ports["discard"])
+        for part in (1, 2):
+            much = 300_000 * part
+            for stream in (sink, noise):
+                yield self.processes.until(
+                    lambda stream=stream, much=much: stream.readUntil(much), "some"
+                )
             quiet.sendLine(b"nobody listens")
             yield self.move()
-        yield self.processes.until(lambda: position(child.pid) == MUCH, "the end of it")
+            yield self._tellsTime()
+        yield self.processes.until(lambda: sink.readUntil(MUCH), "all")
+        self.assertTrue(sink.received == up)
+        self.assertTrue(echoed.running)
+        yield self.processes.until(lambda: noise.readUntil(900_000), "more noise")
+        again = NOISE * (len(noise.received) // len(NOISE) + 1)
+        self.assertTrue(again.startswith(noise.received))
+        yield self.processes.until(
+            lambda: position(discarded.pid) == MUCH, "the end of it"
+        )
+        self.assertTrue(discarded.running)
         ours = quiet.transport.getHost().port
         yield self.processes.until(
-            lambda: tcpSocket(port, ours) == TCPSocket(TCPState.ESTABLISHED, 0, 0),
+            lambda: (
+                tcpSocket(self.ports["discard"], ours)
+                == TCPSocket(TCPState.ESTABLISHED, 0, 0)
+            ),
             "a reader",
         )
-        self.assertTrue(child.running)
         self.assertTrue(quiet.alive)
         self.assertEqual(quiet.received, b"")
-        yield quiet.disconnect()
 
     @inlineCallbacks
-    def test_chargen(self) -> Any:
+    def _tellsTime(self) -> Any:
         """
-        The noise has no gap: it is made by a producer that is asked for more
-        each time that what it made before has been sent.
+        The clock is right.
         """
-        yield self.internal()
-        sink = Sink(self, self.directory / "noise")
-        self.program(
-            "socat",
-            *("-u", f"TCP:127.0.0.1:{self.ports['chargen']}"),
-            f"OPEN:{sink.path},wronly",
-        )
-        wanted = 0
-        for _ in range(3):
-            wanted += 300_000
-            yield self.processes.until(
-                lambda much=wanted: sink.readUntil(much), "some noise"
-            )
-            yield self.move()
-        wanted += 300_000
-        yield self.processes.until(lambda: sink.readUntil(wanted), "the last noise")
-        noise = (
-            rb'@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefghijklmnopqrstuvwxyz{|}~ !"#$%&?'
-        )
-        again = noise * (len(sink.received) // len(noise) + 1)
-        self.assertTrue(again.startswith(sink.received))
-
-    @inlineCallbacks
-    def test_time(self) -> Any:
-        """
-        Each process tells the time.
-        """
-        yield self.internal()
-        for _ in range(3):
-            client = yield self.processes.connect(self.ports["time"])
-            yield client.closed()
-            told = int.from_bytes(client.received, "big")
-            self.assertLess(abs(told - time.time()), 3600)
-            yield self.move()
+        client = yield self.processes.connect(self.ports["time"])
+        yield client.closed()
+        told = int.from_bytes(client.received, "big")
+        self.assertLess(abs(told - time.time()), 3600)
 
     @inlineCallbacks
     def test_finger(self) -> Any:
@@ -205,7 +187,7 @@ class SpawningTests(ServiceTestCase):
         )
         yield self.plugin("inetd=inetd --file inetd.conf")
         clients = []
-        for number in range(3):
+        for number in range(2):
             clients.append((yield self.processes.connect(port)))
             for client in clients:
                 said = b"number %d" % number

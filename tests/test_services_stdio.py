@@ -124,7 +124,7 @@ class StandardIOTests(ServiceTestCase):
     @inlineCallbacks
     def talk(self, client: Any) -> Any:
         """
-        Lines, half lines and much at once, over three moves.
+        Lines and half lines, over two moves.
         """
         yield self.asks(client, b"one", 1)
         client.send(b"tw")
@@ -134,11 +134,6 @@ class StandardIOTests(ServiceTestCase):
         self.assertEqual(answer, b"%d 2 two" % self.served.pid)
         yield self.moveOn()
         yield self.asks(client, b"three", 3)
-        client.send(b"fo")
-        yield self.moveOn()
-        client.send(b"ur\n")
-        answer = yield client.line()
-        self.assertEqual(answer, b"%d 4 four" % self.served.pid)
 
     @inlineCallbacks
     def bye(self, client: Any) -> Any:
