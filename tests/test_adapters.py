@@ -56,6 +56,7 @@ class DefaultRegistryTests(SynchronousTestCase):
             sorted(type(seeker).__name__ for seeker in defaultRegistry().seekers),
             [
                 "ChildSeeker",
+                "LoopSeeker",
                 "TaskSeeker",
                 "ThreadWorkSeeker",
                 "TimerSeeker",

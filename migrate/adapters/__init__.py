@@ -47,6 +47,8 @@ MODULES = (
     "watched",
     "timers",
     "deferreds",
+    "futures",
+    "eventloops",
     "cooperation",
     "machines",
     "loggers",

@@ -7,6 +7,7 @@ It must not know why anybody looks.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
@@ -42,6 +43,9 @@ from twisted.internet.task import CooperativeTask, LoopingCall
 # each other, the empty one above all.
 _SHARED = (tuple, frozenset)
 
+# Whoever knows one of these is not known to it for that.
+_HOSTS = (asyncio.AbstractEventLoop,)
+
 
 def touches(roots: Iterable[object], wanted: Callable[[object], bool]) -> bool:
     """
@@ -56,7 +60,7 @@ def touches(roots: Iterable[object], wanted: Callable[[object], bool]) -> bool:
         if id(item) in seen:
             continue
         seen[id(item)] = item
-        if type(item) not in _SHARED and wanted(item):
+        if type(item) not in _SHARED and not isinstance(item, _HOSTS) and wanted(item):
             return True
         waiting.extend(carried(item))
     return False
@@ -124,6 +128,32 @@ def _ofTask(item: Any) -> Iterator[object]:
     yield item._iterator
     yield from getattr(item._iterator, "__dict__", {}).values()
     yield from item._deferreds
+
+
+def _ofFuture(item: Any) -> Iterator[object]:
+    """
+    Whoever waits for it.
+    """
+    for callback, _context in item._callbacks or ():
+        yield callback
+
+
+def _ofAsyncioTask(item: Any) -> Iterator[object]:
+    """
+    The same, and its coroutine with all that this awaits.
+    """
+    yield from _ofFuture(item)
+    yield from coroutinesOf(item)
+
+
+def coroutinesOf(task: Any) -> Iterator[Any]:
+    """
+    @return: the coroutine of a task of asyncio, what that awaits, and so on.
+    """
+    one = task.get_coro()
+    while one is not None:
+        yield one
+        one = getattr(one, "cr_await", None) or getattr(one, "gi_yieldfrom", None)
 
 
 def _instanceAttributes(*names: str) -> Callable[[Any], Iterable[object]]:
@@ -237,6 +267,10 @@ _CARRIERS: dict[type, Callable[[Any], Iterable[object]]] = {
         *item.kw.values(),
     ),
     CooperativeTask: _ofTask,
+    asyncio.Future: _ofFuture,
+    asyncio.Task: _ofAsyncioTask,
+    asyncio.BaseTransport: _instanceAttributes("_protocol"),
+    asyncio.BaseProtocol: _ofProtocol,
     # Nothing but the reactor need know of a connection, and nothing at all of
     # one that is paused; still it belongs to its port and to its factory.  The
     # port, which decides about most of them, is looked at first.
