@@ -21,7 +21,11 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from autobahn.websocket.compress import (
     PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 )
+from autobahn.twisted.resource import WebSocketResource
 from twisted.application.internet import TCPServer
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+from twisted.web.static import Data
 
 
 class Echo(WebSocketServerProtocol):
@@ -71,6 +75,15 @@ def makeService():
     factory.heard = 0
     factory.setProtocolOptions(%s)
     return TCPServer(%d, factory, interface="127.0.0.1")
+
+
+def makeSite():
+    site = Resource()
+    factory = makeService().args[1]
+    factory.startFactory()
+    site.putChild(b"ws", WebSocketResource(factory))
+    site.putChild(b"hello", Data(b"a page", "text/plain"))
+    return TCPServer(%d, Site(site), interface="127.0.0.1")
 """
 
 #: What clients are made of: one that waits until it is told to go on, and one
@@ -83,7 +96,7 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 from websockets.uri import parse_uri
 
-URL = f"ws://127.0.0.1:{sys.argv[1]}/"
+URL = f"ws://127.0.0.1:{sys.argv[1]}/ws"
 
 
 def pause(said):
@@ -323,15 +336,16 @@ class WebSocketTestCase(ServiceTestCase):
         self.port = freePort()
 
     @inlineCallbacks
-    def web(self, **options: Any) -> Any:
+    def web(self, maker: str = "makeService", **options: Any) -> Any:
         """
         Serve WebSockets.
 
+        @param maker: what makes the service.
         @param options: those of C{setProtocolOptions}, as source.
         """
         source = ", ".join(f"{name}={value}" for name, value in options.items())
-        self.code("wsecho", SERVICE % (source, self.port))
-        yield self.serve("--service", "ws=wsecho.makeService")
+        self.code("wsecho", SERVICE % (source, self.port, self.port))
+        yield self.serve("--service", f"ws=wsecho.{maker}")
 
     def user(self, source: str) -> Child:
         """
@@ -378,6 +392,20 @@ class ServerTests(WebSocketTestCase):
         client = self.user(TALK)
         yield self.moved(client, 3)
         yield self.end(client, "the end: 13 of 1")
+
+    @inlineCallbacks
+    def test_site(self) -> Any:
+        """
+        The same beside other pages of a site.
+        """
+        yield self.web("makeSite")
+        client = self.user(TALK)
+        yield self.moved(client, 3)
+        yield self.end(client, "the end: 13 of 1")
+        page = yield self.program(
+            "curl", "-sS", f"http://127.0.0.1:{self.port}/hello"
+        ).ended()
+        self.assertEqual(page.out, "a page")
 
     @inlineCallbacks
     def test_fragments(self) -> Any:
