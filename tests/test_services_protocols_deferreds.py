@@ -259,8 +259,9 @@ class MachineryTests(ServiceTestCase):
         before = len(self.nc.lines)
         self.nc.write(b"beats\r\n")
         yield self.nc.line("^beats 1$", after=before)
-        said = yield self.tell("ticks", "unloop", "enough")
+        said = yield self.tell("ticks", "unloop")
         self.assertEqual(said, ["more ticks True", "looped True"])
+        self.nc.write(b"enough\r\n")
         counted = "counted (True, True)"
         yield self.processes.until(
             lambda: self.nc.lines.count(counted) == 2, "the end of both counts"
