@@ -232,8 +232,8 @@ class MovingTests(Base):
         A child that only its reactor knows is found, here and there; one of
         somebody else is not.
         """
-        told = self.child("read line <&3", childFDs={3: 0})
-        other = self.child("read line <&3", childFDs={3: 0})
+        told = self.child("exec sleep 60", childFDs={})
+        other = self.child("exec sleep 60", childFDs={})
         told.factory = owner = []  # type: ignore[var-annotated]
         seeker = ChildSeeker()
         capture = Capture(self.origin, [owner])

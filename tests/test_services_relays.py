@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import gatherResults, inlineCallbacks
+from twisted.trial.unittest import SkipTest
 
 from tests.kernel import TCPState
 from tests.services import ServiceTestCase, freePort
@@ -546,6 +547,49 @@ def socksReply(port: int) -> bytes:
         interface.
     """
     return struct.pack("!BBH4s", 0, 90, port, b"\x7f\0\0\1")
+
+
+class EndpointForwardTests(RelayTestCase):
+    """
+    C{twistd endpointforward}, which comes with Autobahn.
+    """
+
+    @inlineCallbacks
+    def test_talk(self) -> Any:
+        """
+        Two connections talk on through it.
+        """
+        try:
+            import autobahn.twisted  # noqa: F401
+        except ImportError:
+            raise SkipTest("no autobahn here") from None
+        port = freePort()
+        yield self.plugin(
+            f"relay=endpointforward --endpoint tcp:{port}:interface=127.0.0.1 "
+            f"--dest_endpoint tcp:127.0.0.1:{self.targetPort}"
+        )
+        pairs = []
+        for number in (1, 2):
+            client = yield self.processes.connect(port)
+            client.sendLine(b"hello")
+            target = yield self.connected(number)
+            target.allow(float("inf"))
+            pairs.append((client, target))
+        for word in (b"one", b"two", b"three"):
+            for client, target in pairs:
+                client.sendLine(word)
+                yield self.processes.until(
+                    lambda target=target, word=word: target.received.endswith(
+                        word + b"\r\n"
+                    ),
+                    "a word",
+                )
+                target.transport.write(b"re: " + word + b"\r\n")
+                self.assertEqual((yield client.line()), b"re: " + word)
+            if word != b"three":
+                yield self.move()
+        for _, target in pairs:
+            self.assertEqual(target.received, b"hello\r\none\r\ntwo\r\nthree\r\n")
 
 
 class TLSTests(ServiceTestCase):
