@@ -1442,6 +1442,15 @@ def context() -> Any:
     return made
 
 
+def calculating() -> Any:
+    """
+    @return: a context in which somebody counts to three places.
+    """
+    made = contextvars.Context()
+    made.run(decimal.setcontext, decimal.Context(prec=3))
+    return made
+
+
 def held(lock: Any) -> Any:
     """
     @return: C{lock}, held.
@@ -1475,6 +1484,11 @@ refused(
     "anonymous ContextVar", lambda: contextvars.ContextVar("anonymous"), "'anonymous'"
 )
 moves("Context", context, lambda o: o[VARIABLE] == [1] and len(o) == 1)
+moves(
+    "decimal Context",
+    calculating,
+    lambda o: str(o.run(lambda: 1 / decimal.Decimal(3))) == "0.333",
+)
 refused("Token", lambda: VARIABLE.set(1), "undoes one change")
 
 

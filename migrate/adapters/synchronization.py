@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextvars
+import decimal
 import queue
 import threading
 from typing import Any
 
-from migrate.adapters.base import Whole, onceNot, onlyByName, refuse
+from migrate.adapters.base import Whole, onceNot, refuse
 from migrate.adapters.names import Globals
 from migrate.errors import NotMovable
 from migrate.graph.registry import Registry
@@ -98,7 +99,8 @@ class SimpleQueue(Whole):
 
 class ContextVariable(Whole):
     """
-    Context variables, by the name of the module attribute that holds them.
+    Context variables, by the name of the module attribute that holds them; that
+    of L{decimal}, which whoever computes with it has, is held by none.
     """
 
     name = "contextvar"
@@ -106,23 +108,38 @@ class ContextVariable(Whole):
     def __init__(self) -> None:
         self._globals = Globals(contextvars.ContextVar)
 
-    def describe(self, obj: Any, capture: ICapture) -> Named:
+    def describe(self, obj: Any, capture: ICapture) -> Description | Named:
         """
         See L{IAdapter.describe}.
         """
         named = self._globals.nameOf(obj, capture)
-        if named is None:
-            raise NotMovable(
-                f"no importable module has the context variable {obj.name!r}",
-                "make it an attribute of a module",
-            )
-        return named
+        if named is not None:
+            return named
+        if obj is _ofDecimals():
+            return Description(contextvars.ContextVar)
+        raise NotMovable(
+            f"no importable module has the context variable {obj.name!r}",
+            "make it an attribute of a module",
+        )
 
     def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
         """
         See L{IAdapter.make}.
         """
-        onlyByName()
+        return _ofDecimals()
+
+
+def _ofDecimals() -> contextvars.ContextVar[Any] | None:
+    """
+    @return: the variable of L{decimal}.
+    """
+
+    def find() -> contextvars.ContextVar[Any] | None:
+        decimal.getcontext()
+        return next(iter(contextvars.copy_context()), None)
+
+    # The context that is asked is nobody's.
+    return contextvars.Context().run(find)
 
 
 class Context(Whole):
