@@ -53,6 +53,16 @@ class DocumentsTests(SynchronousTestCase):
             namedAny(name)
         self.assertGreater(len(found), 5)
 
+    def test_tried(self) -> None:
+        """
+        Every row of what was tried names a test.
+        """
+        text = (CHECKOUT / "docs/tried.rst").read_text(encoding="utf-8")
+        found = re.findall(r'(?m), "``([\w.]+)``"$', text)
+        for name in found:
+            namedAny(f"tests.test_{name}")
+        self.assertGreater(len(found), 50)
+
     def test_promises(self) -> None:
         """
         Every promise of the README names a test case, or one test of one.
