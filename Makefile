@@ -10,12 +10,16 @@ ready := $(venv)/ready
 trial := $(bin)/python -m twisted.trial --temp-directory=$(CACHE)/trial
 
 TESTS ?= tests
+# How many tests run at a time.
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 REACTORS ?= epoll poll select asyncio
 # What meets a reactor, or processes that have one; they run under the same one.
 # Left out is what takes long and hardly depends on it: REACTOR_TESTS=tests has all.
+# Of the services that are moved, those whose descriptors are no sockets are in.
 REACTOR_TESTS ?= $(shell grep -lE 'reactor|tests\.(processes|shells)' tests/test_*.py \
-    | grep -vE 'packaging|layers|pythons|hangs|crashes|chat|endurance|soak|resources|definitions|graph|documents' \
-    | sed 's,/,.,; s,\.py$$,,')
+    | grep -vE 'packaging|layers|pythons|hangs|crashes|chat|endurance|soak|resources|definitions|graph|documents|test_services|claims' \
+    | sed 's,/,.,; s,\.py$$,,') \
+    $(addprefix tests.test_services_,children devices stdio)
 
 # How long a soak takes, and how many people talk meanwhile.
 SECONDS ?= 600
@@ -25,7 +29,8 @@ PEOPLE ?= 200
 
 help:
 	@echo "make demo            move a telnet session to another process, and look on"
-	@echo "make test            the whole suite (TESTS=tests.test_wire for a part)"
+	@echo "make test            the whole suite (TESTS=tests.test_wire for a part, JOBS=1"
+	@echo "                     for one test at a time)"
 	@echo "make test-reactors   what meets the reactor, under: $(REACTORS)"
 	@echo "make coverage        the whole suite, and which branches it took"
 	@echo "make soak            move a chat to and fro for SECONDS=$(SECONDS) while people talk"
@@ -47,12 +52,12 @@ pythons: $(ready)
 	$(bin)/python -m tests.pythons
 
 test: pythons
-	$(trial) $(TESTS)
+	$(trial) -j$(JOBS) $(TESTS)
 
 test-reactors: pythons
 	status=0; for reactor in $(REACTORS); do \
 	    echo "== $$reactor"; \
-	    $(trial) --reactor=$$reactor $(REACTOR_TESTS) || status=1; \
+	    $(trial) --reactor=$$reactor -j$(JOBS) $(REACTOR_TESTS) || status=1; \
 	done; exit $$status
 
 coverage: pythons

@@ -361,12 +361,16 @@ class MigrationServer(MultiService):
         """
         self._log.info(
             "moved {service} to process {pid} in {ms:.2f} ms: {objects} objects, "
-            "{descriptors} descriptors",
+            "{descriptors} descriptors, {bytes} bytes ({steps})",
             service=report.service,
             pid=report.pid,
             ms=report.pause * 1000,
             objects=report.objects,
             descriptors=report.descriptors,
+            bytes=report.bytes,
+            steps=", ".join(
+                f"{step} {took * 1000:.2f} ms" for step, took in report.steps.items()
+            ),
         )
 
     def ended(self, conversation: OriginAdmission) -> None:

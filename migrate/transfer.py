@@ -8,7 +8,7 @@ It must not know the states of the conversation.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -58,6 +58,11 @@ class Moved:
         word that it owns the service.
     @ivar objects: how many objects moved.
     @ivar descriptors: how many descriptors moved.
+    @ivar bytes: the size of all that was sent of the graph.
+    @ivar steps: the parts of the pause, in seconds, by name, in their order:
+        C{"capture"}, C{"pause"} (taking everything out of the reactor's hands),
+        C{"send"}, C{"load"} (from the end of what was sent to the recipient's word
+        that it could own it) and C{"commit"}.
     """
 
     service: str
@@ -65,6 +70,8 @@ class Moved:
     pause: float
     objects: int
     descriptors: int
+    bytes: int
+    steps: Mapping[str, float]
 
 
 @attrs.define(eq=False)
@@ -87,9 +94,8 @@ class Transfer:
     deadline: float = attrs.field(default=0.0, init=False)
     spent: float = attrs.field(default=0.0, init=False)
     survey: Survey | None = attrs.field(default=None, init=False)
-    _sending: float = attrs.field(default=0.0, init=False)
-    _began: float = attrs.field(default=0.0, init=False)
-    _pause: float = attrs.field(default=0.0, init=False)
+    _sent: int = attrs.field(default=0, init=False)
+    _marks: dict[str, float] = attrs.field(factory=dict, init=False)
     _dump: IDump | None = attrs.field(default=None, init=False)
     _janitor: Janitor | None = attrs.field(default=None, init=False)
 
@@ -113,16 +119,36 @@ class Transfer:
         @param limit: seconds that the turn may take from now on.
         @raise migrate.errors.CannotMigrate: the graph cannot move any more.
         """
-        self._began = time.monotonic()
-        self.deadline = self._began + limit
+        self._marks = {"begin": time.monotonic()}
+        self.deadline = self._marks["begin"] + limit
         self._dump = self.audit()
+        self._mark("capture")
+
+    def _mark(self, step: str) -> None:
+        """
+        A step is done.
+        """
+        self._marks[step] = time.monotonic()
+
+    def _steps(self) -> dict[str, float]:
+        """
+        @return: how long each step took that is done, in seconds.
+        """
+        names, times = list(self._marks), list(self._marks.values())
+        return {
+            name: after - before
+            for name, before, after in zip(names[1:], times, times[1:], strict=False)
+        }
 
     def extend(self, limit: float) -> float:
         """
+        The recipient has loaded everything.
+
         @param limit: seconds that the turn may take from now on.
         @return: the new deadline.
         """
-        self.deadline = time.monotonic() + limit
+        self._mark("load")
+        self.deadline = self._marks["load"] + limit
         return self.deadline
 
     def pause(self) -> None:
@@ -133,6 +159,7 @@ class Transfer:
         assert dump is not None
         self._janitor = Janitor.of(dump.live, dump.capture)
         self._janitor.pause()
+        self._mark("pause")
 
     def send(self, sendNow: Callable[[Message, float], None]) -> None:
         """
@@ -148,12 +175,20 @@ class Transfer:
             self._sender.send(dump.filenos, self.deadline)
         except RemoteProtocolError as error:
             raise PeerLost(f"the secondary connection broke: {error}") from error
-        chunks = 0
+        self._sendRecords(dump, lambda message: sendNow(message, self.deadline))
+
+    def _sendRecords(self, dump: IDump, send: Callable[[Message], None]) -> None:
+        """
+        Send the records, and say that they end.
+        """
+        chunks = self._sent = 0
         for chunk in dump.chunks:
             for part in slices(chunk):
-                sendNow(part, self.deadline)
+                send(part)
                 chunks += 1
-        sendNow(End(len(dump.filenos), chunks), self.deadline)
+            self._sent += len(chunk)
+        send(End(len(dump.filenos), chunks))
+        self._mark("send")
 
     def copy(self, send: Callable[[Message], None]) -> None:
         """
@@ -164,17 +199,11 @@ class Transfer:
         @raise PeerLost: nobody takes it.
         @raise PeerTimeout: the descriptors were not taken in time.
         """
-        began = time.monotonic()
         dump, self._dump = self._dump, None
         assert dump is not None
-        self._sender.send(dump.filenos, min(self.deadline, began + COPYING))
-        chunks = 0
-        for chunk in dump.chunks:
-            for part in slices(chunk):
-                send(part)
-                chunks += 1
-        send(End(len(dump.filenos), chunks))
-        self._sending = time.monotonic() - began
+        deadline = min(self.deadline, time.monotonic() + COPYING)
+        self._sender.send(dump.filenos, deadline)
+        self._sendRecords(dump, send)
         # Later the objects are not any more what they were at the capture.
         self.survey = dump.survey()
 
@@ -185,14 +214,14 @@ class Transfer:
         @return: how long each step took, and how long all of them would keep a
             service from running: C{"pause"}.
         """
-        steps = {"capture": self.spent, "send": self._sending, "load": loading}
+        steps = {**self._steps(), "load": loading}
         return {**steps, "pause": sum(steps.values())}
 
     def release(self) -> None:
         """
         Let go of this process's copies.
         """
-        self._pause = time.monotonic() - self._began
+        self._mark("commit")
         if self._janitor is not None:
             self._janitor.release()
 
@@ -210,4 +239,13 @@ class Transfer:
         """
         dump = self._dump
         assert dump is not None
-        return Moved(self.offer.name, pid, self._pause, dump.objects, len(dump.filenos))
+        steps = self._steps()
+        return Moved(
+            service=self.offer.name,
+            pid=pid,
+            pause=sum(steps.values()),
+            objects=dump.objects,
+            descriptors=len(dump.filenos),
+            bytes=self._sent,
+            steps=steps,
+        )

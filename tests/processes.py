@@ -319,10 +319,14 @@ class Processes:
     @property
     def path(self) -> str:
         """
-        What every started Python imports from first.
+        What every started Python imports from first.  Whoever runs tests in
+        several processes gives them all of this Python's own path, which is
+        nothing for another one.
         """
-        path = os.environ.get("PYTHONPATH")
-        return os.pathsep.join(filter(None, [str(CHECKOUT), path]))
+        inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        own = (sys.prefix, sys.base_prefix)
+        others = [each for each in inherited if each and not each.startswith(own)]
+        return os.pathsep.join([str(CHECKOUT), *others])
 
     def _environment(self, changes: Mapping[str, str | None]) -> dict[str, str]:
         merged: dict[str, str | None] = {

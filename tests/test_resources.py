@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -160,11 +161,9 @@ class MemoryTests(ResourceTestCase):
 
 class OtherUserTestCase(ResourceTestCase):
     """
-    Processes of a user who has no others.
+    Processes of a user who has no others, not even those of a test that runs at
+    the same time.
     """
-
-    #: Nobody's.
-    USER = 64321
 
     def setUp(self) -> None:
         """
@@ -173,9 +172,10 @@ class OtherUserTestCase(ResourceTestCase):
         if os.geteuid() != 0:
             raise SkipTest("only root can start processes of another user")
         super().setUp()
+        self.user = random.SystemRandom().randrange(61_200, 65_000)
         self.directory = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.directory)
-        os.chown(self.directory, self.USER, self.USER)
+        os.chown(self.directory, self.user, self.user)
         self.directory.chmod(0o755)
         self.control = self.directory / "migrate.sock"
 
@@ -183,7 +183,7 @@ class OtherUserTestCase(ResourceTestCase):
         """
         Start a twistd of that user.
         """
-        return self.lacking(OTHER_USER.format(limit, self.USER), *arguments)
+        return self.lacking(OTHER_USER.format(limit, self.user), *arguments)
 
 
 class InFlightTests(OtherUserTestCase):
@@ -219,7 +219,7 @@ class InFlightTests(OtherUserTestCase):
         """
         @return: a process that has as many under way as there may be.
         """
-        hog = self.processes.python(["-c", self.HOG.format(self.USER)], self.directory)
+        hog = self.processes.python(["-c", self.HOG.format(self.user)], self.directory)
         yield hog.line("full")
         return hog
 

@@ -206,7 +206,8 @@ class SSHTests(ServiceTestCase):
             line,
             r"^migrate-client: hole<server>\.protocol: an SSH connection with "
             r"127\.0\.0\.1:\d+, whose ciphers keep their state in C; have it closed, "
-            r"or try again once it has ended$",
+            r"or try again once it has ended \(it passes by itself: --wait SECONDS "
+            r"waits for that\)$",
         )
         child.write(b"6 * 7\r")
         yield child.line(r"^42$")

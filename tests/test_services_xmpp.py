@@ -164,7 +164,8 @@ class RouterTests(ServiceTestCase):
                 refused,
                 "migrate-client: router.factory.router.routes['some.test'].stream: an "
                 "XML stream in the middle of a stanza, of which the parser keeps a "
-                "part in C; wait for the rest of it",
+                "part in C; wait for the rest of it (it passes by itself: --wait "
+                "SECONDS waits for that)",
             )
             # Newer parsers wait for more than what completes half a token.
             client.send(end + b" " * 64)
