@@ -25,7 +25,7 @@ REACTOR_TESTS ?= $(shell grep -lE 'reactor|tests\.(processes|shells)' tests/test
 SECONDS ?= 600
 PEOPLE ?= 200
 
-.PHONY: help test test-reactors coverage soak demo fuzz lint types changelog pythons clean
+.PHONY: help test test-reactors coverage soak demo fuzz bench lint types changelog pythons clean
 
 help:
 	@echo "make demo            move a telnet session to another process, and look on"
@@ -35,6 +35,7 @@ help:
 	@echo "make coverage        the whole suite, and which branches it took"
 	@echo "make soak            move a chat to and fro for SECONDS=$(SECONDS) while people talk"
 	@echo "make fuzz            frames, records and tables of chance, for SECONDS=$(SECONDS)"
+	@echo "make bench           what a migration costs those who are connected"
 	@echo "make lint types      the checks that look at the source only"
 	@echo "make clean           remove all that was made"
 	@echo "PYTHON=python3.12 ... with another Python than $(PYTHON)"
@@ -77,6 +78,10 @@ demo: pythons
 
 fuzz: $(ready)
 	$(bin)/python -m fuzz $(SECONDS)
+
+bench: $(ready)
+	$(bin)/python -m pip install --quiet --editable ".[bench]"
+	$(bin)/python -m benchmarks --json $(CACHE)/bench.json --plot $(CACHE)/bench.png $(BENCH)
 
 lint: $(ready)
 	$(bin)/ruff check .
