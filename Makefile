@@ -58,7 +58,7 @@ test: pythons
 test-reactors: pythons
 	status=0; for reactor in $(REACTORS); do \
 	    echo "== $$reactor"; \
-	    $(trial) --reactor=$$reactor -j$(JOBS) $(REACTOR_TESTS) || status=1; \
+	    $(trial) --reactor=$$reactor $(REACTOR_TESTS) || status=1; \
 	done; exit $$status
 
 coverage: pythons

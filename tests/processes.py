@@ -104,6 +104,18 @@ def freePort(kind: int = socket.SOCK_STREAM) -> int:
     return freePorts(1, kind)[0]
 
 
+def importPath() -> str:
+    """
+    @return: what every started Python imports from first.  Whoever runs tests in
+        several processes gives them all of this Python's own path, which is
+        nothing for another one.
+    """
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    own = (sys.prefix, sys.base_prefix)
+    others = [each for each in inherited if each and not each.startswith(own)]
+    return os.pathsep.join([str(CHECKOUT), *others])
+
+
 class Processes:
     """
     The processes and clients of one test::
@@ -316,22 +328,10 @@ class Processes:
         children = (child.running for child in self._children)
         return not left and not any(children) and not any(clients)
 
-    @property
-    def path(self) -> str:
-        """
-        What every started Python imports from first.  Whoever runs tests in
-        several processes gives them all of this Python's own path, which is
-        nothing for another one.
-        """
-        inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        own = (sys.prefix, sys.base_prefix)
-        others = [each for each in inherited if each and not each.startswith(own)]
-        return os.pathsep.join([str(CHECKOUT), *others])
-
     def _environment(self, changes: Mapping[str, str | None]) -> dict[str, str]:
         merged: dict[str, str | None] = {
             **os.environ,
-            "PYTHONPATH": self.path,
+            "PYTHONPATH": importPath(),
             "PYTHONUNBUFFERED": "1",
             **changes,
             MARK: self._mark,

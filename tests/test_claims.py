@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import inlineCallbacks
 
+from tests.processes import importPath
 from tests.services import ServiceTestCase, freePort
 
 HOOKED = "chat=tests.hooked.Hooked"
@@ -428,9 +429,7 @@ class InquiryTests(ClaimTestCase):
         port = freePort()
         environment = {
             "HOOKED": f"tcp:{port}:interface=127.0.0.1",
-            "PYTHONPATH": os.pathsep.join(
-                [str(self.directory / "only"), self.processes.path]
-            ),
+            "PYTHONPATH": os.pathsep.join([str(self.directory / "only"), importPath()]),
         }
         yield self.serve("--service", "chat=there.Here", environment=environment)
         self.person = yield self.processes.connect(port)

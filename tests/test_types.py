@@ -17,6 +17,7 @@ from migrate.adapters import defaultRegistry
 from migrate.errors import CannotMigrate
 from migrate.graph import Environment, PickleSerializer, TableSerializer
 from tests import pythons
+from tests.processes import importPath
 from tests.typetable import ROWS, Row, judged, written
 
 #: How long one Python may take for the whole table, in seconds.
@@ -127,6 +128,7 @@ class VersionTests(SynchronousTestCase):
         done = subprocess.run(
             command,
             cwd=pythons.CHECKOUT,
+            env={**os.environ, "PYTHONPATH": importPath()},
             capture_output=True,
             text=True,
             timeout=DEADLINE,

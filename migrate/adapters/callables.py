@@ -17,7 +17,7 @@ from typing import Any
 
 from migrate.adapters.attributes import readAttributes, writeAttributes
 from migrate.adapters.base import Whole, onlyByName
-from migrate.adapters.names import nameOf, nameOfClass
+from migrate.adapters.names import PerCapture, nameOf, nameOfClass
 from migrate.errors import CannotResolve, NotMovable
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture, ILoading
@@ -56,17 +56,24 @@ class Method(Whole):
 
     name = "method"
 
+    def __init__(self) -> None:
+        # Thousands of objects of one class have their timers call one method.
+        self._homes: PerCapture[dict[Any, tuple[Any, ...]]] = PerCapture(dict)
+
     def describe(self, obj: Any, capture: ICapture) -> Description:
         """
         See L{IAdapter.describe}.
         """
         target, function = obj.__self__, obj.__func__
-        for owner in _owners(target):
-            if nameOfClass(owner) is None:
-                continue
-            for name in _namesOf(owner, function):
-                return Description(types.MethodType, (target, owner, name))
-        return Description(types.MethodType, (target, function))
+        if isinstance(target, type):
+            return Description(types.MethodType, (target, *_homeOf(target, function)))
+        homes = self._homes.of(capture)
+        # The walk keeps the method, and so the function.
+        key = (type(target), id(function))
+        home = homes.get(key)
+        if home is None:
+            home = homes[key] = _homeOf(target, function)
+        return Description(types.MethodType, (target, *home))
 
     def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
         """
@@ -82,6 +89,19 @@ class Method(Whole):
         if not callable(found):
             raise CannotResolve(f"{owner.__qualname__}.{name} is no method any more")
         return types.MethodType(found, target)
+
+
+def _homeOf(target: Any, function: Any) -> tuple[Any, ...]:
+    """
+    @return: the class that has C{function} as a method for C{target}, and what it
+        calls it; or the function itself, if none has.
+    """
+    for owner in _owners(target):
+        if nameOfClass(owner) is None:
+            continue
+        for name in _namesOf(owner, function):
+            return owner, name
+    return (function,)
 
 
 def _namesOf(owner: type, function: Any) -> Iterator[str]:
