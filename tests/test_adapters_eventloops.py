@@ -182,6 +182,13 @@ class LoopTests(SynchronousTestCase):
         self.assertTrue(unknown.over())
         self.move().go()
 
+    def test_dueAndCancelled(self) -> None:
+        """
+        One that is due, but was cancelled, is in nobody's way.
+        """
+        self.here.call_soon(self.owner.call, 1).cancel()
+        self.assertEqual(self.move().go().called, [])
+
     def test_readable(self) -> None:
         """
         What is readable in this turn is not in the way: its transport is about

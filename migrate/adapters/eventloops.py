@@ -264,7 +264,8 @@ def _isFor(handle: Any, reactor: Any) -> bool:
     @return: whether it is the reactor that a call tells of something readable or
         writable: what is not watched any more is not told then.
     """
-    return any(getattr(one, "__self__", None) is reactor for one in handle._args)
+    arguments = handle._args or ()  # None, once it was cancelled
+    return any(getattr(one, "__self__", None) is reactor for one in arguments)
 
 
 def _due(loop: Any) -> Iterator[tuple[Any, LoopWork]]:
