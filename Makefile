@@ -12,6 +12,7 @@ trial := $(bin)/python -m twisted.trial --temp-directory=$(CACHE)/trial
 TESTS ?= tests
 # How many tests run at a time.
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+jobs := $(if $(filter-out 1,$(JOBS)),-j$(JOBS))
 REACTORS ?= epoll poll select asyncio
 # What meets a reactor, or processes that have one; they run under the same one.
 # Left out is what takes long and hardly depends on it: REACTOR_TESTS=tests has all.
@@ -53,12 +54,14 @@ pythons: $(ready)
 	$(bin)/python -m tests.pythons
 
 test: pythons
-	$(trial) -j$(JOBS) $(TESTS)
+	$(trial) $(jobs) $(TESTS)
 
+# The workers of trial do not live long on the asyncio reactor.
 test-reactors: pythons
 	status=0; for reactor in $(REACTORS); do \
 	    echo "== $$reactor"; \
-	    $(trial) --reactor=$$reactor $(REACTOR_TESTS) || status=1; \
+	    jobs=$(jobs); test $$reactor != asyncio || jobs=; \
+	    $(trial) --reactor=$$reactor $$jobs $(REACTOR_TESTS) || status=1; \
 	done; exit $$status
 
 coverage: pythons
