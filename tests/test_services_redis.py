@@ -100,6 +100,9 @@ class RedisTests(ServiceTestCase):
     C{txredisapi}
     """
 
+    #: A command that is on its way when Redis dies has nobody who waits for it.
+    failsBy = ("txredisapi.ConnectionError: ",)
+
     def setUp(self) -> None:
         """
         See L{ServiceTestCase.setUp}.
