@@ -1,6 +1,7 @@
 """
 The values that pass between the walls: what an adapter says of an object, and
-what the jellier, the unjellier and the janitor make of it.
+what the jellier, the unjellier and the janitor make of it.  Nobody changes one; those
+of which there are thousands are not frozen only because that costs time.
 
 It must not know any serializer's format, nor how anything is sent.
 """
@@ -40,7 +41,7 @@ class External:
     name: str
 
 
-@attrs.frozen
+@attrs.define
 class Descriptor:
     """
     A file descriptor, wherever it stands in arguments or state.  The origin
@@ -62,7 +63,7 @@ class Weak:
     target: object
 
 
-@attrs.frozen
+@attrs.define
 class Description:
     """
     What an object is, said without a word of how that is written.
@@ -86,7 +87,7 @@ def _nothing() -> None:
     """
 
 
-@attrs.frozen
+@attrs.define
 class Actions:
     """
     What the janitor does to one live object of the origin.

@@ -25,7 +25,7 @@ def ordered(root: Any) -> tuple[Walk, Order]:
     @return: a walk, and the order for it.
     """
     process = environment()
-    walk = Walk(root, process)
+    walk = Walk.over(root, process)
     return walk, Order(walk, Planner(process))
 
 

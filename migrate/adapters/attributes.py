@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from migrate.errors import LoadError, NotMovable
@@ -21,12 +22,17 @@ _HEAP_TYPE = 1 << 9
 _getDict = object.__getattribute__
 
 
-def slotsOf(cls: type) -> Iterator[tuple[str, Any]]:
+@lru_cache(maxsize=4096)
+def slotsOf(cls: Any) -> tuple[tuple[str, Any], ...]:
     """
     @return: the slots that Python classes of the MRO declare, nearest first,
         each with a key.  The key is the slot's own name unless a nearer class
         has one of that name too.
     """
+    return tuple(_slots(cls))
+
+
+def _slots(cls: type) -> Iterator[tuple[str, Any]]:
     mro = cls.__mro__
     seen: set[str] = set()
     for index, base in enumerate(mro):
@@ -60,7 +66,8 @@ def readAttributes(obj: object) -> dict[str, Any]:
                 f"{type(obj).__qualname__} has an attribute that is named {key!r}",
                 "name attributes with text only",
             )
-    for name, slot in slotsOf(type(obj)):
+    cls: Any = type(obj)
+    for name, slot in slotsOf(cls):
         try:
             state[name] = slot.__get__(obj)
         except AttributeError:
@@ -74,8 +81,12 @@ def writeAttributes(obj: object, state: Mapping[str, Any]) -> None:
 
     @raise LoadError: the class here has no room for an attribute.
     """
-    slots = dict(slotsOf(type(obj)))
+    cls: Any = type(obj)
+    slots = dict(slotsOf(cls))
     namespace = instanceDict(obj)
+    if not slots and namespace is not None:
+        namespace.update(state)
+        return
     for name, value in state.items():
         if name in slots:
             slots[name].__set__(obj, value)

@@ -59,6 +59,7 @@ class Method(Whole):
     def __init__(self) -> None:
         # Thousands of objects of one class have their timers call one method.
         self._homes: PerCapture[dict[Any, tuple[Any, ...]]] = PerCapture(dict)
+        self._functions: PerCapture[dict[Any, Any]] = PerCapture(dict)
 
     def describe(self, obj: Any, capture: ICapture) -> Description:
         """
@@ -83,12 +84,24 @@ class Method(Whole):
             target, function = arguments
             return types.MethodType(function, target)
         target, owner, name = arguments
-        found = _stored(owner, name)
-        if isinstance(found, classmethod):
-            found = found.__func__
-        if not callable(found):
-            raise CannotResolve(f"{owner.__qualname__}.{name} is no method any more")
+        functions = self._functions.of(loading)
+        found = functions.get((owner, name))
+        if found is None:
+            found = functions[owner, name] = _functionOf(owner, name)
         return types.MethodType(found, target)
+
+
+def _functionOf(owner: type, name: str) -> Any:
+    """
+    @return: the function that a class has as a method.
+    @raise CannotResolve: there is no such method.
+    """
+    found = _stored(owner, name)
+    if isinstance(found, classmethod):
+        found = found.__func__
+    if not callable(found):
+        raise CannotResolve(f"{owner.__qualname__}.{name} is no method any more")
+    return found
 
 
 def _homeOf(target: Any, function: Any) -> tuple[Any, ...]:

@@ -224,6 +224,9 @@ class TerminalAdapter(NumberAdapter):
     Knows L{PTYProcess}, which is the end of a terminal, too.
     """
 
+    postponable = False
+    special = (*NumberAdapter.special, NAMESPACE)
+
     def __init__(self, name: str, told: Callable[[], bool] = answers) -> None:
         """
         @param told: tells whether others than the parent learn how a child ends.

@@ -13,6 +13,7 @@ It must not know how the exact builtin containers are written.
 from __future__ import annotations
 
 import collections
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -154,7 +155,7 @@ class Deque(Whole):
         """
         content = state.pop(_CONTENT)
         writeAttributes(obj, state)
-        loading.afterFill(lambda: collections.deque.extend(obj, content))
+        loading.afterFill(functools.partial(collections.deque.extend, obj, content))
 
 
 class DefaultDict(Container):

@@ -61,6 +61,28 @@ class PerCapture(Generic[T]):
             self._value = None
 
 
+class PerLoading(Generic[T]):
+    """
+    Something that one loading has for all objects of an adapter, and that is dropped
+    with it.
+
+    @ivar make: makes it; called with the loading, which it must not keep.
+    """
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self._found: weakref.WeakKeyDictionary[Any, T] = weakref.WeakKeyDictionary()
+
+    def of(self, loading: Any) -> T:
+        """
+        @return: what there is for C{loading}.
+        """
+        found = self._found.get(loading)
+        if found is None:
+            found = self._found[loading] = self._make(loading)
+        return found
+
+
 def importable(moduleName: object) -> types.ModuleType | None:
     """
     @return: the module of that name, if another process can import it too.

@@ -33,6 +33,8 @@ class NumberAdapter(SocketAdapter):
     number that one of their attributes is.
     """
 
+    special = (*SocketAdapter.special, NUMBER)
+
     def __init__(self, name: str, attribute: str) -> None:
         """
         @param attribute: where the number is.

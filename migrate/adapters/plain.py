@@ -7,8 +7,7 @@ It must not know whose attributes they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any
 
 from zope.interface import implementer
@@ -18,30 +17,20 @@ from migrate.interfaces import IAdapter, ICapture, ILoading
 from migrate.model import Description, Named
 
 
-def _haveSlots(cls: type) -> bool:
-    """
-    @return: whether instances of C{cls} keep anything outside of their
-        dictionary.
-    """
-    return any(True for _ in slotsOf(cls))
-
-
-_hasSlots: Callable[[type], bool] = lru_cache(maxsize=4096)(_haveSlots)
-
-
 def copyAttributes(obj: Any) -> dict[str, Any]:
     """
     @return: the raw attributes of C{obj}, in a dictionary of the caller's own.
     """
-    cls = type(obj)
-    return readAttributes(obj) if _hasSlots(cls) else dict(obj.__dict__)
+    cls: Any = type(obj)
+    return readAttributes(obj) if slotsOf(cls) else dict(obj.__dict__)
 
 
 def giveAttributes(obj: Any, attributes: Mapping[str, Any]) -> None:
     """
     Give C{obj} what L{copyAttributes} returned.
     """
-    if _hasSlots(type(obj)):
+    cls: Any = type(obj)
+    if slotsOf(cls):
         writeAttributes(obj, attributes)
     else:
         obj.__dict__.update(attributes)

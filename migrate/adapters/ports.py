@@ -34,6 +34,8 @@ class PortAdapter(SocketAdapter):
     Knows L{tcp.Port} and L{unix.Port}.
     """
 
+    special = (*SocketAdapter.special, DIRECTORY)
+
     def refine(self, obj: Any, state: dict[str, Any]) -> None:
         """
         See L{SocketAdapter.refine}.

@@ -57,6 +57,8 @@ class StreamAdapter(SocketAdapter):
     Knows L{tcp.Server}, L{tcp.Client}, L{unix.Server} and L{unix.Client}.
     """
 
+    special = (*SocketAdapter.special, QUEUE, RESOLVING)
+
     def audit(self, obj: Any, capture: ICapture) -> None:
         """
         See L{SocketAdapter.audit}.
@@ -79,7 +81,8 @@ class StreamAdapter(SocketAdapter):
         queue = state.pop("_sendmsgQueue", None)
         if queue is not None:
             state[QUEUE] = [Descriptor(fileno) for fileno in queue]
-        state[RESOLVING] = _isResolving(obj)
+        if isinstance(obj, tcp.Client) and _isResolving(obj):
+            state[RESOLVING] = True
 
     def outfit(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
         """
@@ -89,7 +92,7 @@ class StreamAdapter(SocketAdapter):
             queue = obj._sendmsgQueue = QueuedDescriptors()
             loading.onDiscard(queue.close)
             queue.extend(loading.own(descriptor) for descriptor in state[QUEUE])
-        if state[RESOLVING]:
+        if RESOLVING in state:
             loading.onAdopt(partial(_resolveAgain, obj, loading.reactor))
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
@@ -114,8 +117,7 @@ def _isResolving(obj: Any) -> bool:
         looks up on its behalf.
     """
     return bool(
-        isinstance(obj, tcp.Client)
-        and obj._requiresResolution
+        obj._requiresResolution
         and "realAddress" not in obj.__dict__
         and "connector" in obj.__dict__
     )

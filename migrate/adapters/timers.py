@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from heapq import heapify
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from migrate.adapters.carriers import touches
 from migrate.adapters.detached import ignore
+from migrate.adapters.names import PerLoading
 from migrate.adapters.plain import copyAttributes, giveAttributes
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture, ILiveAdapter, ILoading, ISeeker
@@ -44,22 +45,25 @@ class DelayedCallAdapter:
 
     name = "twisted.internet.base.DelayedCall"
     complete = False
+    postponable = True
 
     def __init__(self) -> None:
-        # The loading is kept, too: its number must not become another one's.
-        self._timetables: dict[int, tuple[ILoading, Timetable]] = {}
+        self._timetable = PerLoading(Timetable)
 
     def describe(self, obj: Any, capture: ICapture) -> Description:
         """
-        See L{migrate.interfaces.IAdapter.describe}.
+        See L{migrate.interfaces.IAdapter.describe}.  What nearly all of them have
+        alike is left out, and given to them by L{make}.
         """
         kind = _kindOf(obj, capture.reactor)
         state = copyAttributes(obj)
         if kind != _FOREIGN:
             for name in _TIES:
                 state.pop(name, None)
-            state["time"] = obj.getTime()
-            state["delayed_time"] = 0.0
+            state["time"] = obj.time + obj.delayed_time
+            state.pop("delayed_time", None)
+        if kind == _PENDING and not state["kw"]:
+            del state["kw"]
         return Description(type(obj), (kind,), state)
 
     def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
@@ -67,27 +71,22 @@ class DelayedCallAdapter:
         See L{migrate.interfaces.IAdapter.make}.
         """
         (kind,) = arguments
-        if kind != _PENDING:
-            return cls.__new__(cls)
-        call = loading.reactor.callLater(FAR, ignore)
-        loading.onDiscard(partial(_cancelQuietly, call))
-        return call
+        if kind == _PENDING:
+            return self._timetable.of(loading).blank(cls)
+        made = cls.__new__(cls)
+        if kind == _SETTLED:
+            made.__dict__.update(delayed_time=0.0, seconds=loading.reactor.seconds)
+            made.__dict__.update(canceller=ignore, resetter=ignore)
+        return made
 
     def fill(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
         """
         See L{migrate.interfaces.IAdapter.fill}.
         """
-        if "canceller" in state:
-            giveAttributes(obj, state)
-        elif "canceller" not in obj.__dict__:
-            giveAttributes(obj, state)
-            obj.canceller = obj.resetter = ignore
-            obj.seconds = loading.reactor.seconds
-        else:
-            when = state["time"]
-            rest = {k: v for k, v in state.items() if k not in _SCHEDULE}
-            giveAttributes(obj, rest)
-            self._timetableOf(loading).add(when, obj)
+        tied = "canceller" in obj.__dict__
+        if tied and obj.canceller is not ignore:
+            self._timetable.of(loading).add(state.pop("time"), obj)
+        giveAttributes(obj, state)
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
@@ -97,24 +96,6 @@ class DelayedCallAdapter:
             return Actions()
         postponed = Postponed(obj, obj.time, obj.delayed_time)
         return Actions(postponed.pause, postponed.resume, partial(_cancelQuietly, obj))
-
-    def _timetableOf(self, loading: ILoading) -> Timetable:
-        """
-        @return: the calls of one loading.
-        """
-        number = id(loading)
-        if number not in self._timetables:
-            timetable = Timetable(loading.reactor)
-            self._timetables[number] = (loading, timetable)
-            loading.onAdopt(timetable.start)
-            forget = partial(self._timetables.__delitem__, number)
-            loading.onAdopt(forget)
-            loading.onDiscard(forget)
-        return self._timetables[number][1]
-
-
-# Kept as the recipient's reactor made it, until the call is adopted.
-_SCHEDULE = ("time", "delayed_time")
 
 
 def _kindOf(call: Any, reactor: Any) -> str:
@@ -170,15 +151,45 @@ class Postponed:
             call.resetter(call)
 
 
-@attrs.define(eq=False)
 class Timetable:
     """
     The pending calls of one loading, which begin to count down together: one
-    by one they would cost a search through all the reactor's calls each.
+    by one they would cost a search through all the reactor's calls each.  Where the
+    reactor is Twisted's own, it does not know them until then.
     """
 
-    _reactor: Any
-    _due: list[tuple[float, Any]] = attrs.field(factory=list)
+    def __init__(self, loading: ILoading) -> None:
+        self._reactor: Any = loading.reactor
+        self._due: list[tuple[float, Any]] = []
+        self._made: list[Any] = []
+        self._joins = _keepsCalls(self._reactor)
+        self._blank = {
+            "args": (),
+            "time": loading.reactor.seconds() + FAR,
+            "delayed_time": 0.0,
+            "cancelled": 0,
+            "called": 0,
+        }
+        if self._joins:
+            reactor = self._reactor
+            self._blank["canceller"] = reactor._cancelCallLater
+            self._blank["resetter"] = reactor._moveCallLaterSooner
+            self._blank["seconds"] = reactor.seconds
+        loading.onAdopt(self.start)
+        if not self._joins:
+            loading.onDiscard(self._forget)
+
+    def blank(self, cls: Any) -> Any:
+        """
+        @return: a pending call.
+        """
+        if not self._joins:
+            call = self._reactor.callLater(FAR, ignore)
+            self._made.append(call)
+            return call
+        call = cls.__new__(cls)
+        call.__dict__.update(self._blank, kw={}, func=ignore)
+        return call
 
     def add(self, when: float, call: Any) -> None:
         """
@@ -186,34 +197,45 @@ class Timetable:
         """
         self._due.append((when, call))
 
+    def _forget(self) -> None:
+        for call in self._made:
+            _cancelQuietly(call)
+
     def start(self) -> None:
         """
         Let every call be due when it was at the origin.  What should have
         happened by now happens in the next turn, in order.
         """
         pending = [entry for entry in self._due if entry[1].active()]
-        if not pending:
-            return
-        pending.sort(key=lambda entry: entry[0])
-        if isinstance(self._reactor, ReactorBase):
-            self._schedule(pending)
+        pending.sort(key=itemgetter(0))
+        if self._joins:
+            self._join(pending)
             return
         for when, call in pending:
             call.reset(max(0.0, when - self._reactor.seconds()))
 
-    def _schedule(self, pending: list[tuple[float, Any]]) -> None:
+    def _join(self, pending: list[tuple[float, Any]]) -> None:
         """
-        Set every time, then sort the reactor's calls once.
+        Set every time, then have the reactor sort the calls in among its own.
         """
         last = -math.inf
         for when, call in pending:
             # A heap does not keep the order of equal times.
             last = when if when > last else math.nextafter(last, math.inf)
             call.time, call.delayed_time = last, 0.0
-        heapify(self._reactor._pendingTimedCalls)
-        first = pending[0][1]
-        # Some reactors have to be told that there is something to do sooner.
-        first.resetter(first)
+        self._reactor._newTimedCalls += [call for _, call in pending]
+        if pending:
+            # Some reactors have to be told that there is something to do sooner.
+            first = pending[0][1]
+            first.resetter(first)
+
+
+def _keepsCalls(reactor: Any) -> bool:
+    """
+    @return: whether a reactor keeps its calls in a list, and sorts new ones in at
+        the beginning of each turn.
+    """
+    return isinstance(reactor, ReactorBase) and hasattr(reactor, "_newTimedCalls")
 
 
 @implementer(ISeeker)

@@ -48,9 +48,9 @@ class Assembly(Filling):
         """
         @return: what says which object could not be made, and why.
         """
-        record = self._rows[self._loading.number]
-        kind = self._kinds[record[0]]
-        own = record[0] < FIRST and not kind.hashes and kind.keys is None
+        head = self._rows.head(self._loading.number)
+        kind = self._kinds[head]
+        own = head < FIRST and not kind.hashes and kind.keys is None
         wrong = MalformedTable if own else LoadError
         return wrong(
             f"{kind.says}, object {self._loading.number}: "
@@ -75,7 +75,7 @@ class Assembly(Filling):
         for number in (*self._left, *self._hashing):
             self._finish(number)
         self._mend()
-        for number in self._rest:
+        for number in self._rows.finish(self._rest, self._filled):
             self._finish(number)
 
     def _isMade(self, number: int) -> bool:
@@ -105,14 +105,16 @@ class Assembly(Filling):
         Have objects brought up to date that come from older classes.
         """
         steps: dict[tuple[int, type], Sequence[Any]] = {}
-        for number, record in enumerate(self._rows):
-            kind = self._kinds[record[0]]
-            if kind.upgrades is None:
+        versioned = {h: k.upgrades for h, k in self._kinds.items() if k.upgrades}
+        for number in range(len(self.made)) if versioned else ():
+            head = self._rows.head(number)
+            upgrades = versioned.get(head)
+            if upgrades is None:
                 continue
             obj = self.made[number]
-            key = (record[0], type(obj))
+            key = (head, type(obj))
             if key not in steps:
-                steps[key] = kind.upgrades(type(obj))
+                steps[key] = upgrades(type(obj))
             for step in steps[key]:
                 self._loading.number = number
                 self._loading.afterFill(partial(step, obj))

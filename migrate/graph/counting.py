@@ -14,7 +14,6 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, ITransport
 
 from migrate.graph import records as r
-from migrate.graph.chunks import Chunks
 from migrate.graph.paths import refusals
 from migrate.graph.plain import className
 from migrate.graph.survey import Row, Survey
@@ -36,14 +35,12 @@ class _Counting:
     walk: Walk
     objects: Counter[type] = attrs.field(factory=Counter)
     sizes: Counter[type] = attrs.field(factory=Counter)
-    size: int = 0
 
     def count(self) -> None:
         """
         Count all objects, and measure what is written for them.
         """
         walk = self.walk
-        self.size = sum(map(len, Chunks.of(walk)))
         for number in range(1, len(walk.rows)):
             head = walk.rows[number][0]
             if head in _SHARED:
@@ -109,10 +106,11 @@ def _implements(cls: type, interface: Any) -> bool:
     return bool(declares and interface.implementedBy(cls))
 
 
-def surveyOf(walk: Walk, label: str) -> Survey:
+def surveyOf(walk: Walk, label: str, size: int) -> Survey:
     """
     @param walk: whatever it has found that cannot move.
     @param label: what paths in refusals begin with.
+    @param size: the bytes of all that would be written.
     @return: what would move.
     """
     counting = _Counting(walk)
@@ -120,7 +118,7 @@ def surveyOf(walk: Walk, label: str) -> Survey:
     ports = set(filter(counting.holdsDescriptor, counting.instances(IListeningPort)))
     return Survey(
         objects=counting.objects.total(),
-        bytes=counting.size,
+        bytes=size,
         descriptors=len(walk.filenos),
         connections=sum(
             number not in ports

@@ -16,7 +16,6 @@ import attrs
 from zope.interface import implementer
 
 from migrate.errors import CannotMigrate
-from migrate.graph import records as r
 from migrate.graph.collector import uncollected
 from migrate.graph.counting import surveyOf
 from migrate.graph.environment import Environment
@@ -54,21 +53,13 @@ class GraphDump:
         return self._survey()
 
 
-def _counts(walk: Walk) -> Counter[str]:
+def named(counts: Mapping[type, int]) -> Counter[str]:
     """
-    @return: how many objects move, by class.  The list of roots is none.
+    @return: how many objects move, by the name of their class.
     """
-    outside = r.OUTSIDE | {r.DESCRIPTOR, r.WEAK}
-    kinds = Counter(
-        type(obj)
-        for obj, row in zip(walk.objects, walk.rows, strict=True)
-        if row[0] not in outside
-    )
-    kinds[list] -= 1
     found: Counter[str] = Counter()
-    for cls, count in kinds.items():
-        if count:
-            found[className(cls)] += count
+    for cls, count in counts.items():
+        found[className(cls)] += count
     return found
 
 
@@ -76,32 +67,46 @@ def written(
     root: object,
     label: str,
     environment: Environment,
-    notation: Callable[[Walk], Iterable[bytes]],
+    notation: Callable[[Walk], Iterable[bytes]] | None = None,
 ) -> GraphDump:
     """
     Walk over a graph, and write it down.
 
     @param label: what paths in a report begin with.
-    @param notation: what makes chunks of a walk.
+    @param notation: what makes chunks of a walk with its records; without,
+        they are the flat table.
     @raise CannotMigrate: with all refusals.
     """
     with uncollected():
-        walk = Walk(root, environment)
-        refused = refusals(walk, label)
-        if refused:
-            raise CannotMigrate.of(refused)
-        counts = _counts(walk)
+        walk = Walk(root, environment, keep=notation is not None)
+        chunks: Iterable[bytes] = list(walk.run())
+        if walk.refused or walk.knots():
+            _refuse(root, label, environment)
+        if notation is not None:
+            chunks = notation(walk)
+        counts = named(walk.counts())
         return GraphDump(
             capture=walk.capture,
-            chunks=notation(walk),
+            chunks=chunks,
             filenos=walk.filenos,
             live=walk.live,
             names=list(dict.fromkeys(walk.names)),
             objects=sum(counts.values()),
             counts=counts,
             externals=frozenset(walk.externals),
-            survey=partial(surveyOf, walk, label),
+            survey=partial(surveyed, root, label, environment),
         )
+
+
+def _refuse(root: object, label: str, environment: Environment) -> None:
+    """
+    Walk again, with all that is needed to say what cannot be moved and why.
+
+    @raise CannotMigrate: with all refusals, if there are any.
+    """
+    refused = refusals(Walk.over(root, environment), label)
+    if refused:
+        raise CannotMigrate.of(refused)
 
 
 def surveyed(root: object, label: str, environment: Environment) -> Survey:
@@ -109,7 +114,8 @@ def surveyed(root: object, label: str, environment: Environment) -> Survey:
     See L{ISerializer.survey}.
     """
     with uncollected():
-        return surveyOf(Walk(root, environment), label)
+        size = sum(map(len, Walk(root, environment, keep=False).run()))
+        return surveyOf(Walk.over(root, environment), label, size)
 
 
 def audit(root: object, label: str, environment: Environment) -> GraphDump:

@@ -10,7 +10,7 @@ It must not know what a record of some head becomes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +18,7 @@ from migrate.errors import LoadError, MalformedTable
 from migrate.graph.kinds import ALL, MISSING, Kind
 from migrate.graph.loading import Loading
 from migrate.graph.making import Making
-from migrate.graph.records import Record, references
+from migrate.graph.records import references
 
 #: Where the walk down from what is hashed stands with an object.
 _ENTERED, _LEFT = 1, 2
@@ -30,16 +30,11 @@ class Filling(Making):
     Fills the objects of one table, but for what has to come last.
     """
 
-    def __init__(
-        self,
-        rows: Sequence[Record],
-        made: list[Any],
-        kinds: dict[int, Kind],
-        loading: Loading,
-    ) -> None:
-        super().__init__(rows, made, kinds, loading)
-        self._filled = bytearray(len(rows))
-        self._seen = bytearray(len(rows))
+    def __init__(self, records: Any, kinds: dict[int, Kind], loading: Loading) -> None:
+        super().__init__(records, kinds, loading)
+        self._filled = bytearray(len(records))
+        self._seen = bytearray(len(records))
+        self._looking: list[int] = []
         self._left: list[int] = []
         self._hashing: list[int] = []
         self._rest: list[int] = []
@@ -52,18 +47,16 @@ class Filling(Making):
         """
         Fill what runs no code in doing so.
         """
-        kinds, loading = self._kinds, self._loading
-        for number, record in enumerate(self._rows):
-            kind = kinds[record[0]]
-            if kind.fill is None:
-                continue
-            loading.number = number
-            if not kind.early:
-                self._rest.append(number)
-            elif kind.keys is not None and self._looks(record[kind.keys]):
+        found = self._rows.fill(self._whole, self._filled)
+        self._rest, self._looking, self._hashing, left = found
+        for number in left:
+            kind = self._kind(number)
+            self._loading.number = number
+            if kind.keys is not None and self._looks(self._rows[number][kind.keys]):
                 self._hashing.append(number)
             elif not self._fill(number, kind):
                 self._left.append(number)
+        self._hashing.sort()
 
     def _looks(self, keys: Iterable[Any]) -> bool:
         """
@@ -97,8 +90,7 @@ class Filling(Making):
             return False
         assert kind.fill is not None
         if kind.keys is not None:
-            if self._towers:
-                self._checkHashed(references(self._rows[number][kind.keys]))
+            self._checkHashed(references(self._rows[number][kind.keys]))
             if obj:
                 obj.clear()
         kind.fill(obj, elements)
@@ -114,12 +106,12 @@ class Filling(Making):
         """
         Fill, or make, what looks into its elements, after those.
         """
-        whole = (number for number in self._rest if self._kind(number).whole)
-        for number in sorted({*self._late, *self._hashing, *whole}):
-            kind, record = self._kind(number), self._rows[number]
+        for number in sorted({*self._late, *self._hashing, *self._looking}):
+            kind = self._kind(number)
             if kind.keys is None:
                 below = self._below(number)
             else:
+                record = self._rows[number]
                 below = [n for n in references(record[kind.keys]) if self._isUnsafe(n)]
             self._settle(below)
             self._attempt(number)

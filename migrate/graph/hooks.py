@@ -12,7 +12,6 @@ from typing import Any
 from migrate.graph import records as r
 from migrate.graph.collector import uncollected
 from migrate.graph.environment import Environment
-from migrate.graph.records import Record
 from migrate.graph.walk import Walk
 from migrate.interfaces import IAboutToMigrate, IMigrated, IMigrationFailed
 
@@ -51,7 +50,7 @@ def audience(root: object, environment: Environment) -> list[object]:
         return []
     implement = _Implementers(*_AT_ORIGIN)
     with uncollected():
-        walk = Walk(root, environment)
+        walk = Walk.over(root, environment)
         return [
             obj
             for obj, row in zip(walk.objects, walk.rows, strict=True)
@@ -66,15 +65,15 @@ def hears(cls: type) -> bool:
     return _Implementers(IMigrated)[cls]
 
 
-def arrivals(rows: Iterable[Record], made: Iterable[Any]) -> Iterator[Any]:
+def arrivals(records: Any) -> Iterator[Any]:
     """
-    @param rows: the records of a graph.
-    @param made: what has been made of each.
+    @param records: those of a graph (L{migrate.graph.taking.Records}), of which all
+        has been made.
     @return: the objects that want to be told of their arrival.
     """
     if not _isImplemented((IMigrated,)):
         return
     implement = _Implementers(IMigrated)
-    for row, obj in zip(rows, made, strict=True):
-        if row[0] >= r.FIRST and implement[type(obj)]:
+    for number, obj in enumerate(records.made):
+        if implement[type(obj)] and records.head(number) >= r.FIRST:
             yield obj

@@ -7,7 +7,7 @@ It must not know in which order objects are made and filled.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -81,6 +81,14 @@ class Kind:
     @ivar keys: which elements of a record C{fill} hashes; L{None} if none.
     @ivar raw: whether the elements are not values but pieces.
     @ivar upgrades: what brings such an object up to date, once all is filled.
+    @ivar names: what the last elements are called, where all records have the same.
+    @ivar maker: for described objects, what C{make} leads to: called with the class,
+        the arguments in a tuple, and the loading.
+    @ivar known: the class, where it is not an object of the graph.
+    @ivar filler: for described objects, what C{fill} leads to: called with an object,
+        a dictionary of its state, and the loading.
+    @ivar swift: a class whose instances are filled by setting these names, one after
+        the other, as C{object.__setattr__} does.
     """
 
     says: str
@@ -97,6 +105,11 @@ class Kind:
     keys: slice | None = None
     raw: bool = False
     upgrades: Upgrades | None = None
+    names: tuple[str, ...] | None = None
+    maker: Callable[[Any, tuple[Any, ...], Any], Any] | None = None
+    known: type | None = None
+    filler: Callable[[Any, dict[str, Any], Any], object] | None = None
+    swift: type | None = None
 
     def needs(self, record: Record) -> list[int]:
         """
@@ -282,6 +295,10 @@ class Shapes:
             fill=None if shape.names is None else fill,
             whole=getattr(adapter, "wholeState", False),
             upgrades=self._upgrades(shape, known),
+            names=_shared(shape),
+            maker=adapter.make,
+            known=known,
+            filler=None if shape.names is None else adapter.fill,
         )
 
     def _plain(self, shape: Shape, layout: Layout) -> Kind:
@@ -297,13 +314,19 @@ class Shapes:
             known = {n: v for n, v in state.items() if v is not MISSING}
             layout.fill(obj, known)
 
+        short = _shortWay(shape, layout)
+        names = _shared(shape)
+        swift = short is not None and _areUnclaimed(layout.cls, names or ())
         return Kind(
             says=className(layout.cls),
             blank=layout.blank,
-            fill=_shortWay(shape, layout) or fill,
+            fill=short or fill,
             partial=partial,
             early=True,
             upgrades=self._upgrades(shape, layout.cls),
+            names=names,
+            filler=lambda obj, state, _: layout.fill(obj, state),
+            swift=layout.cls if swift else None,
         )
 
 
@@ -322,6 +345,25 @@ def _stateOf(shape: Shape, elements: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(names, values, strict=True))
 
 
+def _shared(shape: Shape) -> tuple[str, ...] | None:
+    """
+    @return: the names of a shape, as all code of this process means them.
+    """
+    if not isinstance(shape.names, tuple):
+        return None
+    return tuple(map(sys.intern, shape.names))
+
+
+def _areUnclaimed(cls: type, names: Iterable[str]) -> bool:
+    """
+    @return: whether setting attributes of these names gives them to the instance:
+        none is a property, or another descriptor that has it set elsewhere.
+    """
+    setters = ("__set__", "__delete__")
+    found = (vars(base)[n] for n in names for base in cls.__mro__ if n in vars(base))
+    return not any(hasattr(type(each), setter) for each in found for setter in setters)
+
+
 def _shortWay(shape: Shape, layout: Layout) -> Any:
     """
     @return: fills instances that have an instance dictionary and nothing
@@ -332,7 +374,7 @@ def _shortWay(shape: Shape, layout: Layout) -> Any:
         return None
     if any(name.startswith("\0") for name in names):
         return None
-    shared = tuple(map(sys.intern, names))
+    shared = _shared(shape) or ()
 
     def fill(obj: Any, elements: Sequence[Any]) -> None:
         attributes = dictionary(obj)

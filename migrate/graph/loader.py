@@ -16,8 +16,10 @@ from zope.interface import implementer
 
 from migrate.errors import LoadError, LocalProtocolError, MalformedTable
 from migrate.graph import records as r
+from migrate.graph import taking as plain
 from migrate.graph.assembly import Assembly
 from migrate.graph.collector import uncollected
+from migrate.graph.compiled import native
 from migrate.graph.environment import Environment
 from migrate.graph.hooks import arrivals
 from migrate.graph.kinds import MISSING, Kind, Shapes, natives
@@ -125,62 +127,47 @@ class TableLoader(GraphLoader):
         super().__init__(environment)
         self._shapes = Shapes(Planner(environment), self._loading)
         self._kinds: dict[int, Kind] = natives(self._loading)
-        self._rows: list[Record] = []
-        self._made: list[Any] = []
         self._shape = r.FIRST
-        self._complete = False
+        self._records = self._begin()
+
+    def _begin(self) -> Any:
+        """
+        @return: no records yet.
+        """
+        made = (native or plain).Records
+        return made(self._kinds, self._shapeCame, self._loading, MISSING)
+
+    def _shapeCame(self, record: Record) -> Kind:
+        """
+        @return: what becomes of the objects with the next head.
+        """
+        kind = self._kinds[self._shape] = self._shapes.kind(r.shapeOf(record))
+        self._shape += 1
+        return kind
 
     def _take(self, chunk: bytes) -> None:
         """
         See L{GraphLoader}.
         """
-        for record in r.decoded(chunk):
-            self._takeOne(record)
-
-    def _takeOne(self, record: Record) -> None:
-        """
-        Take one record, and make a blank where that is possible.
-        """
-        if self._complete:
-            raise MalformedTable("records come after the last")
-        head = record[0]
-        kind = self._kinds.get(head) if type(head) is int else None
-        if kind is None:
-            self._control(head, record)
-            return
-        self._rows.append(record)
-        self._made.append(MISSING if kind.blank is None else kind.blank())
-
-    def _control(self, head: Any, record: Record) -> None:
-        """
-        Take a record that describes no object.
-        """
-        if head == r.MORE and self._rows:
-            self._rows[-1].extend(record[1:])
-        elif head == r.SHAPE:
-            self._kinds[self._shape] = self._shapes.kind(r.shapeOf(record))
-            self._shape += 1
-        elif head == r.END and record[1:] == [len(self._rows)]:
-            self._complete = True
-        else:
-            raise MalformedTable(f"a record begins with {head!r}")
+        self._records.take(chunk)
 
     def _make(self) -> list[Any]:
         """
         See L{GraphLoader}.
         """
-        if not self._complete:
+        records = self._records
+        if not records.complete:
             raise MalformedTable("the records end too soon")
-        if not self._rows or self._rows[0][0] != r.LIST or len(self._rows[0]) < 2:
+        if not len(records) or records.head(0) != r.LIST or len(records[0]) < 2:
             raise MalformedTable("the records have no root")
-        Assembly(self._rows, self._made, self._kinds, self._loading).run()
-        for obj in arrivals(self._rows, self._made):
+        Assembly(records, self._kinds, self._loading).run()
+        for obj in arrivals(records):
             self._loading.onAdopted(partial(_tell, obj))
-        found: list[Any] = self._made[0]
+        found: list[Any] = records.made[0]
         return found
 
     def _forget(self) -> None:
         """
         See L{GraphLoader}.
         """
-        self._rows, self._made = [], []
+        self._records = self._begin()

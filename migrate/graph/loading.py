@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from twisted.logger import Logger
@@ -141,8 +142,8 @@ class Loading:
         comes first.
         """
         while self._afterFill:
-            actions = sorted(self._afterFill, key=lambda each: -each[0])
-            self._afterFill = []
+            actions, self._afterFill = self._afterFill, []
+            actions.sort(key=itemgetter(0), reverse=True)
             for number, action in actions:
                 self.number = number
                 action()

@@ -11,13 +11,12 @@ It must not know how objects are filled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from migrate.errors import LoadError, MalformedTable
 from migrate.graph.kinds import MISSING, Kind
 from migrate.graph.loading import Loading
-from migrate.graph.records import Record, asInCode, unboxed
 
 #: Tuples and the like inside each other, of something that is hashed: hashing
 #: recurses in C, and where it has no room left the process ends.
@@ -49,18 +48,15 @@ class Making:
     @ivar made: the objects by number; L{MISSING} for those that need others.
     """
 
-    def __init__(
-        self,
-        rows: Sequence[Record],
-        made: list[Any],
-        kinds: dict[int, Kind],
-        loading: Loading,
-    ) -> None:
-        self.made = made
-        self._rows = rows
+    def __init__(self, records: Any, kinds: dict[int, Kind], loading: Loading) -> None:
+        """
+        @param records: see L{migrate.graph.taking.Records}.
+        """
+        self.made: list[Any] = records.made
+        self._rows = records
         self._kinds = kinds
         self._loading = loading
-        self._whole = bytearray(len(rows))
+        self._whole = bytearray(len(records))
         self._late: set[int] = set()
         self._hashes: dict[int, dict[int, int]] = {}
         self._byIdentity: dict[type, bool] = {}
@@ -70,30 +66,18 @@ class Making:
         """
         @return: the kind of the object of that number.
         """
-        return self._kinds[self._rows[number][0]]
+        return self._kinds[self._rows.head(number)]
 
     def _elements(self, number: int) -> list[Any]:
         """
         @return: the elements of a record as the objects that they are.
         @raise MalformedTable: it refers to what does not exist.
         """
-        record = self._rows[number]
-        if self._kinds[record[0]].raw:
-            return record[1:]
-        made = self.made
-        try:
-            return [
-                made[e]
-                if type(e) is int
-                else unboxed(e)
-                if type(e) is list
-                else asInCode(e)
-                if type(e) is str
-                else e
-                for e in record[1:]
-            ]
-        except IndexError as e:
-            raise MalformedTable(f"record {number} refers to what is not there") from e
+        if self._kind(number).raw:
+            pieces: list[Any] = self._rows[number][1:]
+            return pieces
+        elements: list[Any] = self._rows.elements(number)
+        return elements
 
     # Making
 
@@ -103,7 +87,7 @@ class Making:
         are not.  What is needed mostly has the higher number.
         """
         made = self.made
-        for number in range(len(made) - 1, -1, -1):
+        for number in self._rows.make(self._whole):
             if made[number] is not MISSING:
                 continue
             needs = self._needs(number)
@@ -194,8 +178,18 @@ class Making:
         @param needs: what an object is made of.
         @return: how deep it is, and how many steps hashing it takes.
         """
-        parts = [self._towers.get(other, (0, 1)) for other in needs]
+        parts = [self._towerOf(other) for other in needs]
         return 1 + max(deep for deep, _ in parts), 1 + sum(each for _, each in parts)
+
+    def _towerOf(self, number: int) -> tuple[int, int]:
+        """
+        @return: the same for what is made already.
+        """
+        found = self._towers.get(number)
+        if found is None and self._rows.isTower(number):
+            # What those that it is made of are made of is no tower.
+            found = self._towers[number] = 1, 1 + len(self._needs(number))
+        return found or (0, 1)
 
     def _checkHashed(self, numbers: Iterable[int]) -> None:
         """
@@ -203,7 +197,7 @@ class Making:
         @raise MalformedTable: that would take too long, or too much of the stack.
         """
         for number in numbers:
-            deep, heavy = self._towers.get(number, (0, 1))
+            deep, heavy = self._towerOf(number)
             if deep > DEEPEST or heavy > HEAVIEST:
                 raise MalformedTable(
                     f"hashing object {number}, {deep} levels deep, takes {heavy} steps"

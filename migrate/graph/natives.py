@@ -78,6 +78,15 @@ def _readInt(obj: int) -> tuple[None, Record]:
     return None, [r.INT, *([piece] for piece in _pieces(data, r.PIECE))]
 
 
+#: Heads of builtin containers that are short.
+HEADS: dict[type, int] = {
+    list: r.LIST,
+    tuple: r.TUPLE,
+    set: r.SET,
+    frozenset: r.FROZENSET,
+    dict: r.DICT,
+}
+
 NATIVE: dict[type, Reader] = {
     list: _container(r.LIST, r.RAW_LIST),
     tuple: _container(r.TUPLE, r.RAW_TUPLE),

@@ -29,8 +29,9 @@ def refusals(walk: Walk, label: str) -> list[Refusal]:
     found: dict[int, NotMovable] = {}
     for obj, reason in walk.refused:
         found.setdefault(walk.number(obj), reason)
-    for number, reason in cycles(walk):
-        found.setdefault(number, reason)
+    if walk.knots():
+        for number, reason in cycles(walk):
+            found.setdefault(number, reason)
     return [
         Refusal(
             pathTo(walk, number, label),

@@ -51,6 +51,8 @@ LIST, TUPLE, SET, FROZENSET, DICT = range(10, 15)
 RAW_LIST, RAW_TUPLE, RAW_SET, RAW_FROZENSET, RAW_DICT = range(15, 20)
 #: An object that cannot be moved; never written.
 REFUSED = 20
+#: More elements of an earlier record, of which the number comes first.
+LATER = 21
 #: The head of an object with the first shape; that of the second follows.
 FIRST = 32
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from migrate.graph.chunks import Chunks
 from migrate.graph.dumping import surveyed, written
 from migrate.graph.environment import Environment
 from migrate.graph.loader import TableLoader
@@ -28,7 +27,7 @@ class TableSerializer:
         """
         See L{ISerializer.dump}.
         """
-        return written(root, label, environment, Chunks.of)
+        return written(root, label, environment)
 
     def survey(self, root: object, label: str, environment: Environment) -> Survey:
         """

@@ -10,41 +10,30 @@ It must not know how records are encoded.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable
-from itertools import chain, islice
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from migrate.errors import NotMovable
 from migrate.graph import records as r
+from migrate.graph import visits as plain
+from migrate.graph.compiled import native
 from migrate.graph.environment import Environment
-from migrate.graph.natives import NATIVE, Reader
+from migrate.graph.natives import HEADS, NATIVE, Reader
 from migrate.graph.plain import Layout, PlainAdapter, className
 from migrate.graph.planner import Capture, Planner, describe
 from migrate.graph.records import Record, Shape
 from migrate.graph.versions import versionsOf
+from migrate.graph.visits import CONTAINER, DESCRIBED, PLAIN, READ, Plan
 from migrate.interfaces import IAdapter, ILiveAdapter
 from migrate.model import Description, Descriptor, External, Named, Weak
 
 _ATOMS = frozenset((type(None), bool, int, float, str, bytes))
-_INLINE = frozenset((type(None), bool, float))
 #: Heads of what a weak reference may mean without holding it.
 _FREE = frozenset((r.TEXT, r.BYTES, r.INT, r.NAMED, r.EXTERNAL))
 #: A shape has at most so many names, none longer than this.
 _NAMES = 256
-
-
-class _Readers(dict[type, Reader]):
-    """
-    Readers by class, found when the first instance is met.
-    """
-
-    def __init__(self, find: Callable[[type], Reader]) -> None:
-        self._find = find
-
-    def __missing__(self, cls: type) -> Reader:
-        found = self[cls] = self._find(cls)
-        return found
 
 
 class Walk:
@@ -53,7 +42,6 @@ class Walk:
 
     @ivar objects: everything that was met, by number.  The first is a list of
         the roots.
-    @ivar rows: what was visited, by number: the records.
     @ivar shapes: in the order in which they were met.
     @ivar refused: what cannot be moved, in the order in which it was met.
     @ivar filenos: the descriptors, in the order of their numbers.
@@ -63,9 +51,10 @@ class Walk:
     @ivar capture: the walk as adapters see it.
     """
 
-    def __init__(self, root: object, environment: Environment) -> None:
-        self.objects: list[Any] = []
-        self.rows: list[Record] = []
+    def __init__(self, root: object, environment: Environment, keep: bool) -> None:
+        """
+        @param keep: whether records are kept; else L{run} gives them as chunks.
+        """
         self.shapes: list[Shape] = []
         self.refused: list[tuple[object, NotMovable]] = []
         self.filenos: list[int] = []
@@ -73,8 +62,6 @@ class Walk:
         self.names: list[Named] = []
         self.externals: set[str] = set()
         self.capture = Capture(environment.reactor, self._contains)
-        self._numbers: dict[int, int] = {}
-        self._bounds: list[int] = []
         self._weak: list[int] = []
         self._sought: set[int] = set()
         self._heads: dict[tuple[Any, ...], int] = {}
@@ -82,37 +69,41 @@ class Walk:
         self._planner = Planner(environment)
         self._outside = self._planner.outside()
         self._outsideTypes = self._planner.outsideTypes()
-        self._readers = _Readers(self._reader)
-        self._meet([root])
-        self._drain()
-        self._seek()
-        self._bindWeak()
+        self._visits = (native or plain).Visits(self, keep)
+        self.objects = self._visits.objects
+        self._visits.meet([root])
 
-    # Numbers
+    @classmethod
+    def over(cls, root: object, environment: Environment) -> Walk:
+        """
+        @return: a walk that is over, with its records.
+        """
+        walk = cls(root, environment, keep=True)
+        for _ in walk.run():
+            pass
+        return walk
 
-    def _meet(self, obj: object) -> int:
+    @property
+    def rows(self) -> list[Record]:
         """
-        @return: the number of an object, which it gets at the first time.
+        What was visited, by number: the records, where they are kept.
         """
-        number = self._numbers.setdefault(id(obj), len(self.objects))
-        if number == len(self.objects):
-            self.objects.append(obj)
-        return number
+        rows: list[Record] | None = self._visits.rows
+        assert rows is not None
+        return rows
 
     def _contains(self, candidate: object) -> bool:
         """
         See L{ICapture.contains}.
         """
-        number = self._numbers.get(id(candidate))
-        if number is None or number >= len(self.rows):
-            return False
-        return self.rows[number][0] not in r.OUTSIDE
+        return bool(self._visits.moves(candidate))
 
     def number(self, obj: object) -> int:
         """
         @return: the number of an object that was met.
         """
-        return self._numbers[id(obj)]
+        number: int = self._visits.number(obj)
+        return number
 
     def parent(self, number: int) -> int:
         """
@@ -121,91 +112,78 @@ class Walk:
         """
         if number in self._sought:
             return 0
-        return bisect_right(self._bounds, number)
+        parent: int = self._visits.parent(number)
+        return parent
+
+    def knots(self) -> bool:
+        """
+        @return: whether objects may need each other before they can be made.
+        """
+        return bool(self._visits.knots())
+
+    def counts(self) -> Counter[type]:
+        """
+        @return: how many objects move, by class.  The list of roots is none.
+        """
+        counts = self._visits.counts()
+        counts[list] -= 1
+        return +Counter(counts)
 
     # The visits
 
-    def _drain(self) -> None:
+    def run(self) -> Iterator[bytes]:
+        """
+        Visit everything.
+
+        @return: what is written meanwhile, as soon as there is enough of it.
+        """
+        visits = self._visits
+        yield from self._drain()
+        yield from self._seek()
+        yield from self._bindWeak()
+        if visits.rows is None:
+            visits.end()
+            yield from visits.take()
+
+    def _drain(self) -> Iterator[bytes]:
         """
         Visit whatever was met and not yet visited.
-
-        This is the one loop that runs for every element of a graph, hence in
-        one piece.
         """
-        objects, numbers, readers = self.objects, self._numbers, self._readers
-        push, known = objects.append, numbers.get
-        keep, bound = self.rows.append, self._bounds.append
-        for obj in islice(objects, len(self.rows), None):
-            head, elements = readers[type(obj)](obj)
-            if head is None:
-                keep(elements)  # type: ignore[arg-type]
-                bound(len(objects))
-                continue
-            row: Record = [head]
-            add = row.append
-            for element in elements:
-                kind = type(element)
-                if kind in _ATOMS:
-                    if kind in _INLINE:
-                        add(element)
-                        continue
-                    if kind is int:
-                        if r.LOWEST <= element <= r.HIGHEST:
-                            add([element])
-                            continue
-                    elif len(element) <= r.SHORT:
-                        add(element if kind is str else [element])
-                        continue
-                identity = id(element)
-                number = known(identity)
-                if number is None:
-                    number = numbers[identity] = len(objects)
-                    push(element)
-                add(number)
-            keep(row)
-            bound(len(objects))
+        done = False
+        while not done:
+            done = self._visits.drain()
+            yield from self._visits.take()
 
-    def _element(self, value: object) -> Any:
-        """
-        @return: how one value stands in a record.
-        """
-        kind = type(value)
-        if kind in _INLINE or (kind is str and len(value) <= r.SHORT):  # type: ignore[arg-type]
-            return value
-        if kind is bytes and len(value) <= r.SHORT:  # type: ignore[arg-type]
-            return [value]
-        if kind is int and r.LOWEST <= value <= r.HIGHEST:  # type: ignore[operator]
-            return [value]
-        return self._meet(value)
-
-    def _seek(self) -> None:
+    def _seek(self) -> Iterator[bytes]:
         """
         Ask for what belongs to the graph and is not reachable from it, until
         that brings nothing new.  It is kept in the list of roots.
         """
-        registry = self._environment.registry
+        registry, visits = self._environment.registry, self._visits
         before = -1
         while registry.seekers and before != len(self.objects):
             before = len(self.objects)
             for seeker in registry.seekers:
                 for found in list(seeker.seek(self.capture)):
-                    if id(found) not in self._numbers:
-                        element = self._element(found)
-                        self.rows[0].append(element)
+                    if visits.number(found) < 0:
+                        visits.later(0, found)
                         self.objects[0].append(found)
-                        self._sought.add(element)
-                self._drain()
+                        self._sought.add(visits.number(found))
+                yield from self._drain()
 
-    def _bindWeak(self) -> None:
+    def _bindWeak(self) -> Iterator[bytes]:
         """
         Point weak references to what they mean, now that all is known that is
         in the graph.
         """
+        visits = self._visits
         for number in self._weak:
             target = self.objects[number].target
-            if self._isHeld(target):
-                self.rows[number].append(self._element(target))
-                self._drain()
+            held = self._isHeld(target)
+            if held:
+                visits.later(number, target)
+            yield from self._drain()
+            if held:
                 continue
             self.refused.append(
                 (
@@ -222,33 +200,40 @@ class Walk:
         """
         @return: whether what a weak reference means is there without it.
         """
-        if id(target) in self._numbers or type(target) in _ATOMS:
+        if self._visits.number(target) >= 0 or type(target) in _ATOMS:
             return True
         refusals = len(self.refused)
-        head, record = self._readers[type(target)](target)
-        self._drain()
+        head, record = self.plan(type(target)).reader(target)
         del self.refused[refusals:]
         return head is None and next(iter(record)) in _FREE
 
     # What each class of objects is read with
 
-    def _reader(self, cls: type) -> Reader:
+    def plan(self, cls: type) -> Plan:
         """
-        @return: what reads the instances of C{cls}.
+        @return: how the instances of C{cls} are read.
         """
-        native = NATIVE.get(cls)
-        reader = native or self._own(cls) or self._adapted(cls)
-        return self._guarded(reader) if cls in self._outsideTypes else reader
+        plan = self._native(cls) or self._own(cls) or self._adapted(cls)
+        if cls in self._outsideTypes:
+            return Plan(READ, self._guarded(plan.reader))
+        return plan
 
-    def _own(self, cls: type) -> Reader | None:
+    def _native(self, cls: type) -> Plan | None:
         """
-        @return: what reads the values that adapters speak with.
+        @return: how builtin values are read.
         """
-        own: dict[type, Reader] = {
-            Descriptor: self._readDescriptor,
-            Weak: self._readWeak,
-        }
-        return own.get(cls)
+        reader = NATIVE.get(cls)
+        if reader is None:
+            return None
+        return Plan(CONTAINER if cls in HEADS else READ, reader, HEADS.get(cls, 0))
+
+    def _own(self, cls: type) -> Plan | None:
+        """
+        @return: how the values are read that adapters speak with.
+        """
+        if cls is Descriptor:
+            return Plan(READ, self._readDescriptor)
+        return Plan(READ, self._readWeak) if cls is Weak else None
 
     def _readDescriptor(self, obj: Descriptor) -> tuple[None, Record]:
         """
@@ -261,7 +246,7 @@ class Walk:
         """
         What it refers to is added once the walk has ended.
         """
-        self._weak.append(self._numbers[id(obj)])
+        self._weak.append(self._visits.number(obj))
         return None, [r.WEAK]
 
     def _guarded(self, reader: Reader) -> Reader:
@@ -287,15 +272,15 @@ class Walk:
         self.refused.append((obj, reason))
         return None, [r.REFUSED]
 
-    def _adapted(self, cls: type) -> Reader:
+    def _adapted(self, cls: type) -> Plan:
         """
-        @return: what reads the instances of C{cls} as its adapter says.
+        @return: how the instances of C{cls} are read as its adapter says.
         """
         adapter = self._planner.adapterFor(cls)
         if isinstance(adapter, PlainAdapter):
             layout = adapter.layout(cls)
             if layout.dictionary is not None and not layout.slots:
-                return self._plain(adapter, layout)
+                return Plan(PLAIN, self._plain(adapter, layout), adapter=adapter)
         live = adapter if ILiveAdapter.providedBy(adapter) else None
         capture = self.capture
 
@@ -314,7 +299,7 @@ class Walk:
             except NotMovable as e:
                 return self._refuse(obj, e)
 
-        return read
+        return Plan(DESCRIBED, read, adapter=adapter, live=live is not None)
 
     def _plain(self, adapter: IAdapter, layout: Layout) -> Reader:
         """
@@ -347,17 +332,35 @@ class Walk:
         """
         @return: the head for a description, and its elements.
         """
+        head = self.headOf(adapter, found)
+        state = found.state
+        if state is None:
+            return head, found.arguments
+        if self.shapes[head - r.FIRST].names is True:
+            return head, chain(found.arguments, chain.from_iterable(state.items()))
+        return head, chain(found.arguments, state.values())
+
+    def headOf(self, adapter: IAdapter, found: Description) -> int:
+        """
+        @return: the head for a description.
+        @raise NotMovable: the state has something else than names.
+        """
         state = found.state
         names = None if state is None else tuple(state)
         key = (adapter.name, id(found.cls), len(found.arguments), names)
         head = self._heads.get(key)
         if head is None:
             head = self._heads[key] = self._shape(adapter, found, names)
-        if state is None:
-            return head, found.arguments
-        if self.shapes[head - r.FIRST].names is True:
-            return head, chain(found.arguments, chain.from_iterable(state.items()))
-        return head, chain(found.arguments, state.values())
+        return head
+
+    def headOfPlain(self, adapter: PlainAdapter, obj: Any) -> int | None:
+        """
+        @return: the head for a plain object that was read; L{None} if names stand
+            in its record.
+        """
+        layout = adapter.layout(type(obj))
+        head = self.headOf(adapter, Description(layout.cls, (), layout.state(obj)))
+        return None if self.shapes[head - r.FIRST].names is True else head
 
     def _shape(
         self, adapter: IAdapter, found: Description, names: tuple[str, ...] | None
@@ -375,9 +378,28 @@ class Walk:
                 short = True
         if names is not None and len(names) > _NAMES:
             short = True
-        number = self._meet(found.cls)
-        versions = versionsOf(found.cls)
-        shape = Shape(adapter.name, number, len(found.arguments), short)
-        shape.versions = versions
+        shape = Shape(
+            adapter.name,
+            self._visits.meet(found.cls),
+            len(found.arguments),
+            short,
+            *self._nameOf(found.cls),
+            versionsOf(found.cls),
+        )
         self.shapes.append(shape)
         return r.FIRST + len(self.shapes) - 1
+
+    def _nameOf(self, cls: type) -> tuple[str | None, str | None]:
+        """
+        @return: the name by which a class goes, if it does.
+        """
+        if id(cls) in self._outside:
+            return None, None
+        adapter = self._planner.adapterFor(type(cls))
+        try:
+            found = describe(adapter, cls, self.capture)
+        except NotMovable:
+            return None, None
+        if isinstance(found, Named):
+            return found.module, found.qualname
+        return None, None

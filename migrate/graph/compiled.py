@@ -1,0 +1,32 @@
+"""
+Which of two ways the loops are run that go over every element of a graph: compiled,
+where that was built, or in plain Python.
+
+C{TXMIGRATE_PLAIN=1} in the environment has the plain ones used.  It must not know
+what they do.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+#: What the compiled parts have to say to fit.
+VERSION = 1
+
+
+def _compiled() -> Any:
+    """
+    @return: the compiled module; L{None} if there is none that fits.
+    """
+    if os.environ.get("TXMIGRATE_PLAIN", "0") not in ("", "0"):
+        return None
+    try:
+        from migrate.graph import _native
+    except ImportError:
+        return None
+    found: Any = _native
+    return found if found.VERSION == VERSION else None
+
+
+native: Any = _compiled()

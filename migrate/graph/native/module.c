@@ -1,0 +1,29 @@
+/* The module migrate.graph._native. */
+#include "native.h"
+
+int visits_prepare(void);
+int records_prepare(void);
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "migrate.graph._native",
+    .m_doc = "The loops of the walk and of the loading that run for every element.",
+    .m_size = -1,
+};
+
+PyMODINIT_FUNC
+PyInit__native(void)
+{
+    if (visits_prepare() < 0 || records_prepare() < 0)
+        return NULL;
+    PyObject *module = PyModule_Create(&definition);
+    if (module == NULL)
+        return NULL;
+    if (PyModule_AddIntConstant(module, "VERSION", NATIVE_VERSION) < 0 ||
+        PyModule_AddObjectRef(module, "Visits", (PyObject *)&VisitsType) < 0 ||
+        PyModule_AddObjectRef(module, "Records", (PyObject *)&RecordsType) < 0) {
+        Py_DECREF(module);
+        return NULL;
+    }
+    return module;
+}

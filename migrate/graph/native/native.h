@@ -1,0 +1,53 @@
+/* What the compiled parts of the graph have in common.
+ *
+ * Whatever is done here, plain Python beside it does too, with the same result; the
+ * same tests are run with either.
+ */
+#ifndef MIGRATE_NATIVE_H
+#define MIGRATE_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Raised whenever compiled and plain code no longer fit each other. */
+#define NATIVE_VERSION 1
+
+/* As in migrate.graph.records, which a test compares. */
+#define SHORT_ATOM 64
+#define WIDTH 1024
+#define MANY 8
+#define CHUNK_BYTES (1 << 16)
+
+enum {
+    MORE, SHAPE, END, TEXT, BYTES, INT, NAMED, EXTERNAL, DESCRIPTOR, WEAK,
+    LIST, TUPLE, SET, FROZENSET, DICT,
+    RAW_LIST, RAW_TUPLE, RAW_SET, RAW_FROZENSET, RAW_DICT,
+    REFUSED, LATER, FIRST = 32
+};
+
+/* Bytes that grow. */
+typedef struct {
+    unsigned char *data;
+    size_t length;
+    size_t capacity;
+} Buffer;
+
+int buffer_reserve(Buffer *buffer, size_t more);
+void buffer_clear(Buffer *buffer);
+
+/* MessagePack; each returns 0, or -1 with an exception. */
+int write_array(Buffer *out, size_t length);
+int write_unsigned(Buffer *out, uint64_t value);
+int write_signed(Buffer *out, int64_t value);
+int write_text(Buffer *out, PyObject *text);
+int write_bytes(Buffer *out, const char *data, size_t length);
+int write_float(Buffer *out, double value);
+/* Atoms, and lists of atoms. */
+int write_any(Buffer *out, PyObject *value);
+
+extern PyTypeObject VisitsType;
+extern PyTypeObject RecordsType;
+
+#endif
