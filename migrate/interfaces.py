@@ -213,6 +213,42 @@ class IAdapter(Interface):
         """
 
 
+class IDirectAdapter(IAdapter):
+    """
+    Knows objects that are the attributes in their instance dictionary, but for
+    some.  What this says in data, and not in code, can be read and written without
+    asking it about every attribute of every object: of those there are thousands.
+    Its C{describe} and C{fill} do the same.
+    """
+
+    omitted = Attribute(
+        "Names of attributes that are no part of a state: a tuple of text."
+    )
+    extras = Attribute(
+        """
+        The names of what a state has beside the attributes, at its end: a tuple
+        of text, none of which is the name of an attribute.
+        """
+    )
+
+    def isDirect(cls: type) -> bool:
+        """
+        @return: whether all of this is so for the instances of C{cls}.
+        """
+
+    def extract(obj: Any, capture: ICapture) -> tuple[object, ...]:
+        """
+        @return: the values of L{extras}.
+        @raise NotMovable: see L{describe}.
+        """
+
+    def restore(obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
+        """
+        @param obj: has its attributes.
+        @param values: those of L{extras}.
+        """
+
+
 class ILiveAdapter(IAdapter):
     """
     Knows a family of objects that the reactor or the kernel acts upon.

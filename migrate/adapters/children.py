@@ -25,11 +25,11 @@ from migrate.adapters.carriers import touches
 from migrate.adapters.detached import ignore
 from migrate.adapters.exits import Watch, answers, namespace
 from migrate.adapters.numbered import NumberAdapter
-from migrate.adapters.plain import AttributesAdapter, copyAttributes
+from migrate.adapters.plain import AttributesAdapter
 from migrate.errors import LoadError, NotMovable
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture, ILiveAdapter, ILoading, ISeeker
-from migrate.model import Actions, Description
+from migrate.model import Actions
 
 NAMESPACE = "@namespace"
 
@@ -150,24 +150,23 @@ def _ending(child: Any) -> Callable[[], bool]:
     return over
 
 
-def _take(child: Any, state: dict[str, Any]) -> None:
+def _homeOf(child: Any) -> object:
     """
-    Change what has to be changed in a child's state.
+    @return: the namespace of a child's number; L{None} if it has ended.
     """
-    state.pop(_REAP, None)
-    if child.pid is not None:
-        state[NAMESPACE] = namespace()
+    return None if child.pid is None else namespace()
 
 
-def _await(child: Any, state: dict[str, Any], loading: ILoading) -> None:
+def _await(child: Any, home: Any, loading: ILoading) -> None:
     """
     Have a child that came waited for once it is adopted.
 
+    @param home: the namespace of its number; L{None} if it has ended.
     @raise LoadError: there is no such process here.
     """
-    if NAMESPACE not in state:
+    if home is None:
         return
-    if state[NAMESPACE] != namespace():
+    if home != namespace():
         raise LoadError("a child process of another namespace cannot be waited for")
     watch = Watch(loading.reactor, child.pid, child.processEnded, child)
     try:
@@ -185,6 +184,9 @@ class ProcessAdapter(AttributesAdapter):
     Knows L{Process}, whose pipes are objects of their own.
     """
 
+    omitted: tuple[str, ...] = (_REAP,)
+    extras = (NAMESPACE,)
+
     def __init__(self, name: str, told: Callable[[], bool] = answers) -> None:
         """
         @param told: tells whether others than the parent learn how a child ends.
@@ -192,21 +194,18 @@ class ProcessAdapter(AttributesAdapter):
         super().__init__(name)
         self._told = told
 
-    def describe(self, obj: Any, capture: ICapture) -> Description:
+    def extract(self, obj: Any, capture: ICapture) -> tuple[object, ...]:
         """
-        See L{migrate.interfaces.IAdapter.describe}.
+        See L{migrate.interfaces.IDirectAdapter.extract}.
         """
         _audit(obj, self._told)
-        state = copyAttributes(obj)
-        _take(obj, state)
-        return Description(type(obj), (), state)
+        return (_homeOf(obj),)
 
-    def fill(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
+    def restore(self, obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
         """
-        See L{migrate.interfaces.IAdapter.fill}.
+        See L{migrate.interfaces.IDirectAdapter.restore}.
         """
-        super().fill(obj, {n: state[n] for n in state if n[0] != "@"}, loading)
-        _await(obj, state, loading)
+        _await(obj, values[0], loading)
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
@@ -225,31 +224,29 @@ class TerminalAdapter(NumberAdapter):
     """
 
     postponable = False
-    special = (*NumberAdapter.special, NAMESPACE)
+    extras = (*NumberAdapter.extras, NAMESPACE)
 
     def __init__(self, name: str, told: Callable[[], bool] = answers) -> None:
         """
         @param told: tells whether others than the parent learn how a child ends.
         """
         super().__init__(name, "fd")
+        self.omitted = (*self.omitted, _REAP)
         self._told = told
 
-    def describe(self, obj: Any, capture: ICapture) -> Description:
+    def extract(self, obj: Any, capture: ICapture) -> tuple[object, ...]:
         """
-        See L{migrate.interfaces.IAdapter.describe}.
+        See L{migrate.interfaces.IDirectAdapter.extract}.
         """
         _audit(obj, self._told)
-        found = super().describe(obj, capture)
-        state: dict[str, Any] = dict(found.state or {})
-        _take(obj, state)
-        return Description(found.cls, found.arguments, state)
+        return (*super().extract(obj, capture), _homeOf(obj))
 
-    def outfit(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
+    def restore(self, obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
         """
-        See L{migrate.adapters.transports.SocketAdapter.outfit}.
+        See L{migrate.interfaces.IDirectAdapter.restore}.
         """
-        super().outfit(obj, state, loading)
-        _await(obj, state, loading)
+        super().restore(obj, values, loading)
+        _await(obj, values[-1], loading)
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """

@@ -15,9 +15,9 @@ from typing import Any
 from zope.interface import implementer
 
 from migrate.adapters.detached import Hold, abandon
-from migrate.adapters.transports import READING, WRITING, SocketAdapter
+from migrate.adapters.transports import SocketAdapter
 from migrate.interfaces import ICapture, ILiveAdapter, ILoading
-from migrate.model import Actions, Description, Descriptor
+from migrate.model import Actions, Descriptor
 
 NUMBER = "@number"
 
@@ -33,7 +33,7 @@ class NumberAdapter(SocketAdapter):
     number that one of their attributes is.
     """
 
-    special = (*SocketAdapter.special, NUMBER)
+    extras = (*SocketAdapter.extras, NUMBER)
 
     def __init__(self, name: str, attribute: str) -> None:
         """
@@ -41,29 +41,28 @@ class NumberAdapter(SocketAdapter):
         """
         super().__init__(name)
         self._attribute = attribute
+        self.omitted = (*SocketAdapter.omitted, attribute)
 
-    def describe(self, obj: Any, capture: ICapture) -> Description:
+    def extract(self, obj: Any, capture: ICapture) -> tuple[object, ...]:
         """
-        See L{migrate.interfaces.IAdapter.describe}.
+        See L{migrate.interfaces.IDirectAdapter.extract}.
         """
-        found = super().describe(obj, capture)
-        state: dict[str, Any] = dict(found.state or {})
-        number = state.pop(self._attribute, -1)
-        if not obj.disconnected and number >= 0:
-            state[NUMBER] = Descriptor(number)
-            state[READING] = capture.reading(obj)
-            state[WRITING] = capture.writing(obj)
-        return Description(found.cls, found.arguments, state)
+        number = obj.__dict__.get(self._attribute, -1)
+        isOpen = not obj.disconnected and number >= 0
+        descriptor = Descriptor(number) if isOpen else None
+        return (*super().extract(obj, capture), descriptor)
 
-    def outfit(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
+    def restore(self, obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
         """
-        See L{SocketAdapter.outfit}.
+        See L{migrate.interfaces.IDirectAdapter.restore}.
         """
+        super().restore(obj, values, loading)
+        descriptor = values[8]
         setattr(obj, self._attribute, -1)
-        if NUMBER in state:
-            setattr(obj, self._attribute, loading.own(state[NUMBER]))
+        if descriptor is not None:
+            setattr(obj, self._attribute, loading.own(descriptor))
             loading.onDiscard(partial(self._letGo, obj))
-            watch(obj, state, loading)
+            watch(obj, values, loading)
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
@@ -83,14 +82,17 @@ class NumberAdapter(SocketAdapter):
         setattr(obj, self._attribute, -1)
 
 
-def watch(obj: Any, state: dict[str, Any], loading: ILoading) -> None:
+def watch(obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
     """
     Have the reactor watch what it watched at the origin, from the adoption on.
+
+    @param values: see L{SocketAdapter.extract}.
     """
     reactor = loading.reactor
-    if state[READING]:
+    reading, writing = values[4:6]
+    if reading:
         loading.onAdopt(partial(reactor.addReader, obj))
-    if state[WRITING]:
+    if writing:
         loading.onAdopt(partial(reactor.addWriter, obj))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from zope.interface import implementer
 
 from migrate.adapters.attributes import readAttributes, slotsOf, writeAttributes
-from migrate.interfaces import IAdapter, ICapture, ILoading
+from migrate.interfaces import ICapture, IDirectAdapter, ILoading
 from migrate.model import Description, Named
 
 
@@ -36,23 +36,53 @@ def giveAttributes(obj: Any, attributes: Mapping[str, Any]) -> None:
         obj.__dict__.update(attributes)
 
 
-@implementer(IAdapter)
+@implementer(IDirectAdapter)
 class AttributesAdapter:
     """
-    Knows objects that are their attributes and nothing else.  The adapters of
-    this package's families of such objects begin here.
+    Knows objects that are their attributes, but for some.  The adapters of this
+    package's families of such objects begin here.
     """
 
     complete = False
+    omitted: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def isDirect(self, cls: Any) -> bool:
+        """
+        See L{IDirectAdapter.isDirect}.
+        """
+        kind = type(self)
+        return (
+            kind.describe is AttributesAdapter.describe
+            and kind.make is AttributesAdapter.make
+            and kind.fill is AttributesAdapter.fill
+            and not slotsOf(cls)
+        )
+
+    def extract(self, obj: Any, capture: ICapture) -> tuple[object, ...]:
+        """
+        See L{IDirectAdapter.extract}.
+        """
+        return ()
+
+    def restore(self, obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
+        """
+        See L{IDirectAdapter.restore}.
+        """
 
     def describe(self, obj: Any, capture: ICapture) -> Description | Named:
         """
         See L{IAdapter.describe}.
         """
-        return Description(type(obj), (), copyAttributes(obj))
+        values = self.extract(obj, capture)
+        state = copyAttributes(obj)
+        for name in self.omitted:
+            state.pop(name, None)
+        state.update(zip(self.extras, values, strict=True))
+        return Description(type(obj), (), state)
 
     def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
         """
@@ -64,4 +94,7 @@ class AttributesAdapter:
         """
         See L{IAdapter.fill}.
         """
-        giveAttributes(obj, state)
+        attributes = dict(state)
+        values = tuple(attributes.pop(name, None) for name in self.extras)
+        giveAttributes(obj, attributes)
+        self.restore(obj, values, loading)

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from migrate.adapters.detached import ignore
 from migrate.adapters.plain import copyAttributes, giveAttributes
-from migrate.adapters.transports import SOCKET, SocketAdapter
+from migrate.adapters.transports import SocketAdapter
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture, ILiveAdapter, ILoading
 from migrate.model import Actions, Description
@@ -34,25 +34,27 @@ class PortAdapter(SocketAdapter):
     Knows L{tcp.Port} and L{unix.Port}.
     """
 
-    special = (*SocketAdapter.special, DIRECTORY)
+    extras = (*SocketAdapter.extras, DIRECTORY)
 
-    def refine(self, obj: Any, state: dict[str, Any]) -> None:
+    def extract(self, obj: Any, capture: ICapture) -> tuple[object, ...]:
         """
-        See L{SocketAdapter.refine}.
+        See L{migrate.interfaces.IDirectAdapter.extract}.
         """
-        if isinstance(obj, unix.Port):
-            state[DIRECTORY] = os.getcwd()
+        directory = os.getcwd() if isinstance(obj, unix.Port) else None
+        return (*super().extract(obj, capture), directory)
 
-    def outfit(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
+    def restore(self, obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
         """
-        See L{SocketAdapter.outfit}.
+        See L{migrate.interfaces.IDirectAdapter.restore}.
         """
-        if SOCKET in state:
+        super().restore(obj, values, loading)
+        descriptor, directory = values[0], values[-1]
+        if descriptor is not None:
             # The spare descriptor that accept() falls back upon.
             loading.onAdopt(tcp._reservedFD.reserve)
         if isinstance(obj, unix.Port):
-            obj._bindPath = samePath(obj._bindPath, state[DIRECTORY])
-            if SOCKET in state:
+            obj._bindPath = samePath(obj._bindPath, directory)
+            if descriptor is not None:
                 loading.onAdopt(partial(listenAgain, obj))
 
 

@@ -17,7 +17,6 @@ from migrate.adapters.plain import AttributesAdapter
 from migrate.errors import NotMovable
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture
-from migrate.model import Description, Named
 
 
 class ReceiverAdapter(AttributesAdapter):
@@ -26,9 +25,9 @@ class ReceiverAdapter(AttributesAdapter):
     comes to the one who is on the stack.
     """
 
-    def describe(self, obj: Any, capture: ICapture) -> Description | Named:
+    def extract(self, obj: Any, capture: ICapture) -> tuple[object, ...]:
         """
-        See L{migrate.interfaces.IAdapter.describe}.
+        See L{migrate.interfaces.IDirectAdapter.extract}.
         """
         if obj._busyReceiving:
             raise NotMovable(
@@ -36,7 +35,7 @@ class ReceiverAdapter(AttributesAdapter):
                 "claim the service from outside of its own protocols",
                 onceNot(obj, attrgetter("_busyReceiving")),
             )
-        return super().describe(obj, capture)
+        return ()
 
 
 def register(registry: Registry) -> None:

@@ -18,7 +18,7 @@ from migrate.adapters.attributes import readAttributes, writeAttributes
 from migrate.adapters.base import Whole
 from migrate.adapters.detached import Hold, abandon
 from migrate.adapters.numbered import closeQuietly, watch
-from migrate.adapters.transports import READING, WRITING, SocketAdapter
+from migrate.adapters.transports import SocketAdapter
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture, ILiveAdapter, ILoading
 from migrate.model import Actions, Description, Descriptor
@@ -97,22 +97,13 @@ class PortAdapter(SocketAdapter):
     Knows L{SerialPort}, whose descriptor is its L{Serial}'s.
     """
 
-    def describe(self, obj: Any, capture: ICapture) -> Description:
+    def restore(self, obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
         """
-        See L{migrate.interfaces.IAdapter.describe}.
+        See L{migrate.interfaces.IDirectAdapter.restore}.
         """
-        found = super().describe(obj, capture)
-        state: dict[str, Any] = dict(found.state or {})
-        state[READING] = capture.reading(obj)
-        state[WRITING] = capture.writing(obj)
-        return Description(found.cls, found.arguments, state)
-
-    def outfit(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
-        """
-        See L{SocketAdapter.outfit}.
-        """
+        super().restore(obj, values, loading)
         loading.onDiscard(partial(abandon, obj))
-        watch(obj, state, loading)
+        watch(obj, values, loading)
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """

@@ -23,6 +23,8 @@ from migrate.model import Actions, Descriptor
 
 QUEUE = "@descriptors"
 RESOLVING = "@resolving"
+DO_READ = "@doRead"
+DO_WRITE = "@doWrite"
 
 
 class QueuedDescriptors(list[int]):
@@ -57,7 +59,8 @@ class StreamAdapter(SocketAdapter):
     Knows L{tcp.Server}, L{tcp.Client}, L{unix.Server} and L{unix.Client}.
     """
 
-    special = (*SocketAdapter.special, QUEUE, RESOLVING)
+    omitted = (*SocketAdapter.omitted, "_sendmsgQueue", "doRead", "doWrite")
+    extras = (*SocketAdapter.extras, QUEUE, RESOLVING, DO_READ, DO_WRITE)
 
     def audit(self, obj: Any, capture: ICapture) -> None:
         """
@@ -70,29 +73,36 @@ class StreamAdapter(SocketAdapter):
                 "end the session, or terminate TLS in a proxy in front",
             )
 
-    def refine(self, obj: Any, state: dict[str, Any]) -> None:
+    def extract(self, obj: Any, capture: ICapture) -> tuple[object, ...]:
         """
-        See L{SocketAdapter.refine}.
+        See L{migrate.interfaces.IDirectAdapter.extract}.
         """
-        if state.get("_aborting"):
+        attributes = obj.__dict__
+        do = attributes.get("doRead"), attributes.get("doWrite")
+        if attributes.get("_aborting"):
             # Two lambdas that do nothing; the connection is lost for good in
             # the reactor's next turn.
-            state.update(doRead=ignore, doWrite=ignore)
-        queue = state.pop("_sendmsgQueue", None)
-        if queue is not None:
-            state[QUEUE] = [Descriptor(fileno) for fileno in queue]
-        if isinstance(obj, tcp.Client) and _isResolving(obj):
-            state[RESOLVING] = True
+            do = ignore, ignore
+        queue = attributes.get("_sendmsgQueue")
+        descriptors = None if queue is None else list(map(Descriptor, queue))
+        resolving = isinstance(obj, tcp.Client) and _isResolving(obj)
+        return (*super().extract(obj, capture), descriptors, resolving, *do)
 
-    def outfit(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
+    def restore(self, obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
         """
-        See L{SocketAdapter.outfit}.
+        See L{migrate.interfaces.IDirectAdapter.restore}.
         """
-        if QUEUE in state:
+        super().restore(obj, values, loading)
+        descriptors, resolving, doRead, doWrite = values[8:]
+        if doRead is not None:
+            obj.doRead = doRead
+        if doWrite is not None:
+            obj.doWrite = doWrite
+        if descriptors is not None:
             queue = obj._sendmsgQueue = QueuedDescriptors()
             loading.onDiscard(queue.close)
-            queue.extend(loading.own(descriptor) for descriptor in state[QUEUE])
-        if RESOLVING in state:
+            queue.extend(loading.own(descriptor) for descriptor in descriptors)
+        if resolving:
             loading.onAdopt(partial(_resolveAgain, obj, loading.reactor))
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:

@@ -17,15 +17,17 @@ from typing import Any
 import attrs
 from twisted.internet.base import DelayedCall, ReactorBase
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
+from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from migrate.adapters.carriers import touches
 from migrate.adapters.detached import ignore
 from migrate.adapters.names import PerLoading
-from migrate.adapters.plain import copyAttributes, giveAttributes
+from migrate.adapters.plain import AttributesAdapter
+from migrate.errors import LoadError
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture, ILiveAdapter, ILoading, ISeeker
-from migrate.model import Actions, Description
+from migrate.model import Actions
 
 # Further away, in seconds, than any process lives; about 31 years.
 FAR = 1e9
@@ -33,60 +35,51 @@ FAR = 1e9
 # What ties a call to its reactor, and is the recipient's own.
 _TIES = ("canceller", "resetter", "seconds")
 
-# What a description's argument says of a call.
+# What is said of a call.
 _PENDING, _SETTLED, _FOREIGN = "pending", "settled", "foreign"
 
 
 @implementer(ILiveAdapter)
-class DelayedCallAdapter:
+class DelayedCallAdapter(AttributesAdapter):
     """
     Knows L{DelayedCall}.
     """
 
-    name = "twisted.internet.base.DelayedCall"
-    complete = False
     postponable = True
+    omitted: tuple[str, ...] = (*_TIES, "time", "delayed_time", "kw")
+    extras = ("@kind", "@time", "@kw", "@foreign")
 
     def __init__(self) -> None:
+        super().__init__("twisted.internet.base.DelayedCall")
         self._timetable = PerLoading(Timetable)
 
-    def describe(self, obj: Any, capture: ICapture) -> Description:
+    def extract(self, obj: Any, capture: ICapture) -> tuple[object, ...]:
         """
-        See L{migrate.interfaces.IAdapter.describe}.  What nearly all of them have
-        alike is left out, and given to them by L{make}.
+        See L{migrate.interfaces.IDirectAdapter.extract}.
         """
         kind = _kindOf(obj, capture.reactor)
-        state = copyAttributes(obj)
-        if kind != _FOREIGN:
-            for name in _TIES:
-                state.pop(name, None)
-            state["time"] = obj.time + obj.delayed_time
-            state.pop("delayed_time", None)
-        if kind == _PENDING and not state["kw"]:
-            del state["kw"]
-        return Description(type(obj), (kind,), state)
+        attributes = obj.__dict__
+        foreign = None
+        if kind == _FOREIGN:
+            own = (*_TIES, "time", "delayed_time")
+            foreign = {name: attributes[name] for name in own if name in attributes}
+        when = attributes["time"] + attributes["delayed_time"]
+        return kind, when, attributes.get("kw") or None, foreign
 
-    def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
+    def restore(self, obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
         """
-        See L{migrate.interfaces.IAdapter.make}.
+        See L{migrate.interfaces.IDirectAdapter.restore}.
         """
-        (kind,) = arguments
+        kind, when, keywords, foreign = values
+        attributes = obj.__dict__
+        if "func" in attributes:
+            attributes["kw"] = keywords or {}
         if kind == _PENDING:
-            return self._timetable.of(loading).blank(cls)
-        made = cls.__new__(cls)
-        if kind == _SETTLED:
-            made.__dict__.update(delayed_time=0.0, seconds=loading.reactor.seconds)
-            made.__dict__.update(canceller=ignore, resetter=ignore)
-        return made
-
-    def fill(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
-        """
-        See L{migrate.interfaces.IAdapter.fill}.
-        """
-        tied = "canceller" in obj.__dict__
-        if tied and obj.canceller is not ignore:
-            self._timetable.of(loading).add(state.pop("time"), obj)
-        giveAttributes(obj, state)
+            self._timetable.of(loading).add(when, obj)
+            return
+        ties = {"canceller": ignore, "resetter": ignore, "time": when}
+        ties.update(delayed_time=0.0, seconds=loading.reactor.seconds)
+        attributes.update(ties if foreign is None else foreign)
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
@@ -154,52 +147,23 @@ class Postponed:
 class Timetable:
     """
     The pending calls of one loading, which begin to count down together: one
-    by one they would cost a search through all the reactor's calls each.  Where the
-    reactor is Twisted's own, it does not know them until then.
+    by one they would cost a search through all the reactor's calls each.  The reactor
+    does not know them until then.
     """
 
     def __init__(self, loading: ILoading) -> None:
         self._reactor: Any = loading.reactor
         self._due: list[tuple[float, Any]] = []
-        self._made: list[Any] = []
-        self._joins = _keepsCalls(self._reactor)
-        self._blank = {
-            "args": (),
-            "time": loading.reactor.seconds() + FAR,
-            "delayed_time": 0.0,
-            "cancelled": 0,
-            "called": 0,
-        }
-        if self._joins:
-            reactor = self._reactor
-            self._blank["canceller"] = reactor._cancelCallLater
-            self._blank["resetter"] = reactor._moveCallLaterSooner
-            self._blank["seconds"] = reactor.seconds
+        self._ties = _tiesTo(self._reactor)
         loading.onAdopt(self.start)
-        if not self._joins:
-            loading.onDiscard(self._forget)
-
-    def blank(self, cls: Any) -> Any:
-        """
-        @return: a pending call.
-        """
-        if not self._joins:
-            call = self._reactor.callLater(FAR, ignore)
-            self._made.append(call)
-            return call
-        call = cls.__new__(cls)
-        call.__dict__.update(self._blank, kw={}, func=ignore)
-        return call
 
     def add(self, when: float, call: Any) -> None:
         """
         @param when: seconds since the epoch, as C{reactor.seconds} counts.
+        @param call: is pending.
         """
+        call.__dict__.update(self._ties)
         self._due.append((when, call))
-
-    def _forget(self) -> None:
-        for call in self._made:
-            _cancelQuietly(call)
 
     def start(self) -> None:
         """
@@ -208,34 +172,48 @@ class Timetable:
         """
         pending = [entry for entry in self._due if entry[1].active()]
         pending.sort(key=itemgetter(0))
-        if self._joins:
-            self._join(pending)
-            return
-        for when, call in pending:
-            call.reset(max(0.0, when - self._reactor.seconds()))
-
-    def _join(self, pending: list[tuple[float, Any]]) -> None:
-        """
-        Set every time, then have the reactor sort the calls in among its own.
-        """
         last = -math.inf
         for when, call in pending:
             # A heap does not keep the order of equal times.
             last = when if when > last else math.nextafter(last, math.inf)
-            call.time, call.delayed_time = last, 0.0
-        self._reactor._newTimedCalls += [call for _, call in pending]
+            call.time = last
+            call.delayed_time = 0.0
         if pending:
-            # Some reactors have to be told that there is something to do sooner.
-            first = pending[0][1]
-            first.resetter(first)
+            self._join([call for _, call in pending])
+
+    def _join(self, calls: list[Any]) -> None:
+        """
+        Have the reactor sort calls in among its own.
+        """
+        reactor = self._reactor
+        if isinstance(reactor, Clock):
+            reactor.calls += calls
+            reactor._sortCalls()
+            return
+        reactor._newTimedCalls += calls
+        # Some reactors have to be told that there is something to do sooner.
+        calls[0].resetter(calls[0])
 
 
-def _keepsCalls(reactor: Any) -> bool:
+def _tiesTo(reactor: Any) -> dict[str, Any]:
     """
-    @return: whether a reactor keeps its calls in a list, and sorts new ones in at
-        the beginning of each turn.
+    @return: the attributes of a call that C{reactor} is going to have, and makes
+        only after a time that is far away.
+    @raise LoadError: it is none of Twisted's.
     """
-    return isinstance(reactor, ReactorBase) and hasattr(reactor, "_newTimedCalls")
+    ties = {
+        "time": reactor.seconds() + FAR,
+        "delayed_time": 0.0,
+        "seconds": reactor.seconds,
+    }
+    if isinstance(reactor, Clock):
+        return {**ties, "canceller": reactor.calls.remove, "resetter": ignore}
+    if not isinstance(reactor, ReactorBase):
+        raise LoadError(f"a {type(reactor).__name__} does not take calls over")
+    calls: Any = reactor
+    ties["canceller"] = calls._cancelCallLater
+    ties["resetter"] = calls._moveCallLaterSooner
+    return ties
 
 
 @implementer(ISeeker)

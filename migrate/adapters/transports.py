@@ -19,10 +19,10 @@ from zope.interface import implementer
 
 from migrate.adapters.detached import Hold, abandon, isAbandoned
 from migrate.adapters.names import PerLoading
-from migrate.adapters.plain import copyAttributes, giveAttributes
+from migrate.adapters.plain import AttributesAdapter
 from migrate.errors import LoadError, NotMovable
 from migrate.interfaces import ICapture, ILiveAdapter, ILoading
-from migrate.model import Actions, Description, Descriptor
+from migrate.model import Actions, Descriptor
 
 _log = Logger()
 
@@ -33,6 +33,8 @@ TYPE = "@type"
 PROTOCOL = "@protocol"
 READING = "@reading"
 WRITING = "@writing"
+UNSENT = "@unsent"
+TEMPORARY = "@temporary"
 
 # What a socket was made as, without the classes of constants that Python makes of it.
 _family: Any = vars(_socket.socket)["family"].__get__
@@ -40,48 +42,48 @@ _type: Any = vars(_socket.socket)["type"].__get__
 
 
 @implementer(ILiveAdapter)
-class SocketAdapter:
+class SocketAdapter(AttributesAdapter):
     """
     Knows transports that derive from
     L{twisted.internet.abstract.FileDescriptor} and keep a C{socket}.
-
-    @ivar special: the names in a state that are no attributes.
     """
 
-    complete = False
     postponable = True
-    special: tuple[str, ...] = (SOCKET, FAMILY, TYPE, PROTOCOL, READING, WRITING)
+    omitted: tuple[str, ...] = (
+        *("socket", "fileno", "dataBuffer", "offset"),
+        *("_tempDataBuffer", "_tempDataLen"),
+    )
+    extras: tuple[str, ...] = (
+        *(SOCKET, FAMILY, TYPE, PROTOCOL),
+        *(READING, WRITING, UNSENT, TEMPORARY),
+    )
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        super().__init__(name)
         self._arrived = PerLoading(Arrived)
 
-    def describe(self, obj: Any, capture: ICapture) -> Description:
+    def extract(self, obj: Any, capture: ICapture) -> tuple[object, ...]:
         """
-        See L{migrate.interfaces.IAdapter.describe}.  What nearly all of them have
-        alike is left out, and given to them by L{fill}.
+        See L{migrate.interfaces.IDirectAdapter.extract}.
         """
         self.audit(obj, capture)
-        state = copyAttributes(obj)
-        skt = state.pop("socket", None)
-        state.pop("fileno", None)
-        if state.get("offset"):
+        attributes = obj.__dict__
+        skt = attributes.get("socket")
+        unsent = attributes.get("dataBuffer")
+        if unsent:
             # The bytes before it are with the kernel already.
-            state["dataBuffer"] = state["dataBuffer"][state["offset"] :]
-            state["offset"] = 0
-        if state.get("_tempDataBuffer") == []:
-            del state["_tempDataBuffer"]
-        if skt is not None:
-            state[SOCKET] = Descriptor(_descriptorOf(skt))
-            state[FAMILY] = _family(skt)
-            state[TYPE] = _type(skt)
-            state[PROTOCOL] = skt.proto
-            if capture.reading(obj):
-                state[READING] = True
-            if capture.writing(obj):
-                state[WRITING] = True
-        self.refine(obj, state)
-        return Description(type(obj), (), state)
+            unsent = unsent[attributes.get("offset", 0) :]
+        watched = capture.reading(obj), capture.writing(obj)
+        buffers = unsent, attributes.get("_tempDataBuffer") or None
+        if skt is None:
+            return (None, None, None, None, *watched, *buffers)
+        fileno = skt.fileno()
+        if fileno < 0:
+            raise NotMovable(
+                "a transport whose socket is closed", "drop it, or let it be lost"
+            )
+        kind = _family(skt), _type(skt), skt.proto
+        return (Descriptor(fileno), *kind, *watched, *buffers)
 
     def audit(self, obj: Any, capture: ICapture) -> None:
         """
@@ -97,40 +99,22 @@ class SocketAdapter:
                 "make it with the reactor of the service",
             )
 
-    def refine(self, obj: Any, state: dict[str, Any]) -> None:
+    def restore(self, obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
         """
-        Change what one family of transports has to have changed in C{state}.
+        See L{migrate.interfaces.IDirectAdapter.restore}.
         """
-
-    def make(self, cls: Any, arguments: tuple[Any, ...], loading: ILoading) -> Any:
-        """
-        See L{migrate.interfaces.IAdapter.make}.
-        """
-        return cls.__new__(cls)
-
-    def fill(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
-        """
-        See L{migrate.interfaces.IAdapter.fill}.
-        """
-        special = {name: state.pop(name) for name in self.special if name in state}
-        state.setdefault("_tempDataBuffer", [])
-        if SOCKET in special:
-            skt = state["socket"] = _socketOf(obj, special, loading)
-            if type(obj).fileno is abstract.FileDescriptor.fileno:
-                state["fileno"] = skt.fileno
-            giveAttributes(obj, state)
-            arrived = self._arrived.of(loading)
-            arrived.add(obj, READING in special, WRITING in special)
-        else:
-            giveAttributes(obj, state)
-        self.outfit(obj, special, loading)
-
-    def outfit(self, obj: Any, state: dict[str, Any], loading: ILoading) -> None:
-        """
-        Do what one family of transports needs beside.
-
-        @param state: what of a state is no attribute.
-        """
+        descriptor, _, _, _, reading, writing, unsent, temporary = values[:8]
+        attributes = obj.__dict__
+        if unsent:
+            attributes["dataBuffer"] = unsent
+        attributes["_tempDataBuffer"] = temporary or []
+        attributes["_tempDataLen"] = sum(map(len, temporary)) if temporary else 0
+        if descriptor is None:
+            return
+        skt = attributes["socket"] = _socketOf(obj, values, loading)
+        if type(obj).fileno is abstract.FileDescriptor.fileno:
+            attributes["fileno"] = skt.fileno
+        self._arrived.of(loading).add(obj, reading, writing)
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
@@ -186,15 +170,15 @@ def _each(action: Callable[[Any], object], transports: Iterable[Any]) -> None:
             _log.failure("a transport is lost that has just arrived")
 
 
-def _socketOf(obj: Any, state: dict[str, Any], loading: ILoading) -> socket.socket:
+def _socketOf(obj: Any, values: tuple[Any, ...], loading: ILoading) -> socket.socket:
     """
     @return: the socket that came for a transport.
     @raise LoadError: the descriptor is no such socket.
     """
-    fileno = loading.own(state[SOCKET])
-    kind = state[TYPE]
+    descriptor, family, kind, protocol = values[:4]
+    fileno = loading.own(descriptor)
     try:
-        skt = socket.socket(state[FAMILY], kind, state[PROTOCOL], fileno)
+        skt = socket.socket(family, kind, protocol, fileno)
     except OSError as error:
         os.close(fileno)
         raise LoadError(f"no socket came for a {type(obj).__name__}") from error
@@ -204,15 +188,3 @@ def _socketOf(obj: Any, state: dict[str, Any], loading: ILoading) -> socket.sock
     # O_NONBLOCK is set already, for every holder; this tells the object.
     skt.settimeout(0)
     return skt
-
-
-def _descriptorOf(skt: socket.socket) -> int:
-    """
-    @raise NotMovable: the socket was closed behind the transport's back.
-    """
-    fileno = skt.fileno()
-    if fileno < 0:
-        raise NotMovable(
-            "a transport whose socket is closed", "drop it, or let it be lost"
-        )
-    return fileno

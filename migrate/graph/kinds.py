@@ -17,7 +17,7 @@ from migrate.errors import LoadError, MalformedTable
 from migrate.graph import records as r
 from migrate.graph.loading import Loading
 from migrate.graph.plain import Layout, className
-from migrate.graph.planner import Planner
+from migrate.graph.planner import Planner, isDirect
 from migrate.graph.records import Record, Shape, references
 from migrate.graph.versions import upgradesOf
 from migrate.interfaces import IAdapter
@@ -87,6 +87,8 @@ class Kind:
     @ivar known: the class, where it is not an object of the graph.
     @ivar filler: for described objects, what C{fill} leads to: called with an object,
         a dictionary of its state, and the loading.
+    @ivar restorer: for direct adapters, the C{restore} of L{IDirectAdapter}.
+    @ivar extras: how many of the last elements are its values.
     @ivar swift: a class whose instances are filled by setting these names, one after
         the other, as C{object.__setattr__} does.
     """
@@ -109,6 +111,8 @@ class Kind:
     maker: Callable[[Any, tuple[Any, ...], Any], Any] | None = None
     known: type | None = None
     filler: Callable[[Any, dict[str, Any], Any], object] | None = None
+    restorer: Callable[[Any, tuple[Any, ...], Any], object] | None = None
+    extras: int = 0
     swift: type | None = None
 
     def needs(self, record: Record) -> list[int]:
@@ -286,6 +290,9 @@ class Shapes:
             adapter.fill(obj, _stateOf(shape, elements), loading)
 
         says = f"{shape.module}.{shape.qualname}" if known else "an instance"
+        names = _shared(shape)
+        extras = _extrasOf(adapter, known, names)
+        swift = extras is not None and not shape.arguments
         return Kind(
             says=f"{says} (adapter {adapter.name!r})",
             needed=shape.arguments,
@@ -295,9 +302,12 @@ class Shapes:
             fill=None if shape.names is None else fill,
             whole=getattr(adapter, "wholeState", False),
             upgrades=self._upgrades(shape, known),
-            names=_shared(shape),
+            names=names,
             maker=adapter.make,
             known=known,
+            swift=known if swift else None,
+            restorer=getattr(adapter, "restore", None) if swift else None,
+            extras=extras or 0,
             filler=None if shape.names is None else adapter.fill,
         )
 
@@ -352,6 +362,23 @@ def _shared(shape: Shape) -> tuple[str, ...] | None:
     if not isinstance(shape.names, tuple):
         return None
     return tuple(map(sys.intern, shape.names))
+
+
+def _extrasOf(
+    adapter: IAdapter, cls: type | None, names: tuple[str, ...] | None
+) -> int | None:
+    """
+    @return: how many values an adapter is given beside the attributes, which are
+        set as they are; L{None} if it fills all by itself.
+    """
+    if cls is None or names is None or not isDirect(adapter, cls):
+        return None
+    direct: Any = adapter
+    count = len(direct.extras)
+    at = len(names) - count
+    if names[at:] != direct.extras or vars(object)["__new__"] is not cls.__new__:
+        return None
+    return count if _areUnclaimed(cls, names) else None
 
 
 def _areUnclaimed(cls: type, names: Iterable[str]) -> bool:

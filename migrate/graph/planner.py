@@ -17,7 +17,7 @@ from migrate.graph.environment import Environment
 from migrate.graph.names import ADAPTERS, verify
 from migrate.graph.plain import PlainAdapter, className, isPlain
 from migrate.graph.reduction import ReduceAdapter, reduces
-from migrate.interfaces import IAdapter, ICapture
+from migrate.interfaces import IAdapter, ICapture, IDirectAdapter
 from migrate.model import Description, External, Named
 
 REACTOR = "reactor"
@@ -87,6 +87,17 @@ class Planner:
         known = [environment.reactor, *environment.externals.values()]
         known += [obj for obj, _ in environment.forbidden]
         return frozenset(map(type, known))
+
+
+def isDirect(adapter: IAdapter, cls: type) -> bool:
+    """
+    @return: whether the attributes of instances of C{cls} are read and written
+        without asking C{adapter} about them: see L{IDirectAdapter}.
+    """
+    if not cls.__dictoffset__ or not IDirectAdapter.providedBy(adapter):
+        return False
+    direct: Any = adapter
+    return bool(direct.isDirect(cls))
 
 
 def describe(

@@ -23,7 +23,7 @@ from migrate.graph.records import Record, Shape
 
 #: How the instances of a class are read; all but the first are what a compiled walk
 #: knows to do without the reader.
-READ, CONTAINER, PLAIN, DESCRIBED = range(4)
+READ, CONTAINER, PLAIN, DESCRIBED, DIRECT = range(5)
 
 _ATOMS = frozenset((type(None), bool, int, float, str, bytes))
 _INLINE = frozenset((type(None), bool, float))
@@ -38,10 +38,10 @@ class Plan(NamedTuple):
     """
     How the instances of one class are read.
 
-    @ivar way: one of L{READ}, L{CONTAINER}, L{PLAIN}, L{DESCRIBED}.
+    @ivar way: one of L{READ}, L{CONTAINER}, L{PLAIN}, L{DESCRIBED}, L{DIRECT}.
     @ivar reader: reads one.
     @ivar head: for L{CONTAINER}, that of a short one.
-    @ivar adapter: for L{PLAIN} and L{DESCRIBED}, who speaks for it.
+    @ivar adapter: for the last three, who speaks for it.
     @ivar live: whether that has something to do when it is paused.
     """
 

@@ -22,10 +22,10 @@ from migrate.graph.compiled import native
 from migrate.graph.environment import Environment
 from migrate.graph.natives import HEADS, NATIVE, Reader
 from migrate.graph.plain import Layout, PlainAdapter, className
-from migrate.graph.planner import Capture, Planner, describe
+from migrate.graph.planner import Capture, Planner, describe, isDirect
 from migrate.graph.records import Record, Shape
 from migrate.graph.versions import versionsOf
-from migrate.graph.visits import CONTAINER, DESCRIBED, PLAIN, READ, Plan
+from migrate.graph.visits import CONTAINER, DESCRIBED, DIRECT, PLAIN, READ, Plan
 from migrate.interfaces import IAdapter, ILiveAdapter
 from migrate.model import Description, Descriptor, External, Named, Weak
 
@@ -299,7 +299,8 @@ class Walk:
             except NotMovable as e:
                 return self._refuse(obj, e)
 
-        return Plan(DESCRIBED, read, adapter=adapter, live=live is not None)
+        way = DIRECT if isDirect(adapter, cls) else DESCRIBED
+        return Plan(way, read, adapter=adapter, live=live is not None)
 
     def _plain(self, adapter: IAdapter, layout: Layout) -> Reader:
         """

@@ -9,7 +9,7 @@
 /* What is known of a record. */
 enum { EXTENDED = 1, TOWER = 2 };
 
-enum { GENERIC, SWIFT, ADAPTED };
+enum { GENERIC, SWIFT, ADAPTED, DIRECT };
 
 /* What becomes of the records of one head. */
 typedef struct {
@@ -19,8 +19,10 @@ typedef struct {
     PyObject *maker;  /* makes one of a class and arguments */
     PyObject *known;  /* the class, where it goes by name */
     PyObject *filler; /* fills one; NULL if nothing is left to do */
-    PyObject *names;  /* a tuple of text, for SWIFT and ADAPTED */
-    PyTypeObject *cls; /* for SWIFT */
+    PyObject *names;  /* a tuple of text */
+    PyTypeObject *cls;  /* for SWIFT and DIRECT */
+    PyObject *restorer; /* for DIRECT: told of the values beside the attributes */
+    Py_ssize_t extras;  /* how many there are */
     Py_ssize_t needed; /* elements that are arguments */
     int64_t class_number; /* the class, where it is an object of the graph */
     char complete, whole, raw_dictionary;
@@ -433,6 +435,7 @@ forget_kind(Kind *kind)
     Py_CLEAR(kind->filler);
     Py_CLEAR(kind->names);
     Py_CLEAR(kind->cls);
+    Py_CLEAR(kind->restorer);
 }
 
 static int
@@ -440,6 +443,7 @@ read_kind(Kind *kind, PyObject *found)
 {
     Py_INCREF(kind->kind = found);
     PyObject *swift = NULL, *needed = NULL, *number = NULL, *filler = NULL;
+    PyObject *extras = NULL;
     int failed = -1;
     int complete = flag_of(found, "complete"), whole = flag_of(found, "whole");
     if (complete < 0 || whole < 0 || part_of(found, "blank", &kind->blank) < 0 ||
@@ -448,11 +452,14 @@ read_kind(Kind *kind, PyObject *found)
         part_of(found, "names", &kind->names) < 0 ||
         part_of(found, "swift", &swift) < 0 || part_of(found, "cls", &number) < 0 ||
         part_of(found, "filler", &filler) < 0 ||
+        part_of(found, "restorer", &kind->restorer) < 0 ||
+        (extras = PyObject_GetAttrString(found, "extras")) == NULL ||
         (needed = PyObject_GetAttrString(found, "needed")) == NULL)
         goto end;
     kind->complete = (char)complete;
     kind->whole = (char)whole;
     kind->needed = PyLong_AsSsize_t(needed);
+    kind->extras = PyLong_AsSsize_t(extras);
     kind->class_number = number == NULL ? -1 : PyLong_AsLongLong(number);
     if (PyErr_Occurred())
         goto end;
@@ -461,7 +468,7 @@ read_kind(Kind *kind, PyObject *found)
         goto end;
     }
     if (swift != NULL && kind->names != NULL && PyType_Check(swift)) {
-        kind->way = SWIFT;
+        kind->way = kind->restorer == NULL ? SWIFT : DIRECT;
         Py_INCREF(kind->cls = (PyTypeObject *)swift);
     }
     else if (kind->maker != NULL)
@@ -473,6 +480,7 @@ end:
     Py_XDECREF(needed);
     Py_XDECREF(number);
     Py_XDECREF(filler);
+    Py_XDECREF(extras);
     return failed;
 }
 
@@ -533,7 +541,7 @@ keep_row(Records *self, const unsigned char *at, uint64_t head)
     default:
         if (head >= FIRST) {
             Kind *kind = &self->kinds[head - FIRST];
-            if (kind->way == SWIFT) {
+            if (kind->way == SWIFT || kind->way == DIRECT) {
                 blank = PyBaseObject_Type.tp_new(kind->cls, empty_tuple, NULL);
                 break;
             }
@@ -1121,26 +1129,39 @@ fill_keyed(Records *self, size_t number, PyObject *object, const unsigned char *
     return size == count ? FILLED : SLOW;
 }
 
+/* Whether all that a record refers to is made. */
 static int
-fill_swift(Records *self, size_t number, Kind *kind, PyObject *object)
+is_ready(Records *self, size_t number)
 {
     Elements elements;
     const unsigned char *at;
-    Py_ssize_t count = PyTuple_GET_SIZE(kind->names);
-    if (count_elements(self, number) != count)
-        return PyErr_Occurred() ? FAILED : SLOW;
     if (elements_of(self, number, &elements) < 0)
-        return FAILED;
-    for (Py_ssize_t i = 0; i < count && (at = next_element(self, &elements)); i++) {
+        return -1;
+    while ((at = next_element(self, &elements)) != NULL) {
         Token token = token_of(at);
         if ((token.type == UNSIGNED || token.type == SIGNED) &&
             token.value < self->count &&
             PyList_GET_ITEM(self->made, (Py_ssize_t)token.value) == self->missing)
-            return SLOW;
+            return 0;
     }
+    return 1;
+}
+
+/* Set attributes, and give the rest of the elements to the adapter, if there is one. */
+static int
+fill_attributes(Records *self, size_t number, Kind *kind, PyObject *object)
+{
+    Elements elements;
+    Py_ssize_t count = PyTuple_GET_SIZE(kind->names);
+    Py_ssize_t all = count_elements(self, number);
+    if (all < 0)
+        return FAILED;
+    int ready = all == count ? is_ready(self, number) : 0;
+    if (ready < 1)
+        return ready < 0 ? FAILED : SLOW;
     if (elements_of(self, number, &elements) < 0)
         return FAILED;
-    for (Py_ssize_t i = 0; i < count; i++) {
+    for (Py_ssize_t i = 0; i < count - kind->extras; i++) {
         PyObject *value = value_of(self, next_element(self, &elements));
         if (value == NULL)
             return FAILED;
@@ -1151,7 +1172,23 @@ fill_swift(Records *self, size_t number, Kind *kind, PyObject *object)
         if (failed)
             return FAILED;
     }
-    return FILLED;
+    if (kind->restorer == NULL)
+        return FILLED;
+    PyObject *values = PyTuple_New(kind->extras);
+    for (Py_ssize_t i = 0; values != NULL && i < kind->extras; i++) {
+        PyObject *value = value_of(self, next_element(self, &elements));
+        if (value == NULL)
+            Py_CLEAR(values);
+        else
+            PyTuple_SET_ITEM(values, i, value);
+    }
+    if (values == NULL)
+        return FAILED;
+    PyObject *parts[] = {object, values, self->loading};
+    PyObject *none = PyObject_Vectorcall(kind->restorer, parts, 3, NULL);
+    Py_DECREF(values);
+    Py_XDECREF(none);
+    return none == NULL ? FAILED : FILLED;
 }
 
 static int
@@ -1160,7 +1197,7 @@ fill_one(Records *self, size_t number, unsigned char *whole)
     PyObject *object = PyList_GET_ITEM(self->made, (Py_ssize_t)number);
     Kind *kind = kind_of(self, number);
     if (kind != NULL)
-        return kind->way == SWIFT ? fill_swift(self, number, kind, object) : SLOW;
+        return kind->way == SWIFT ? fill_attributes(self, number, kind, object) : SLOW;
     switch (head_of(self, number)) {
     case LIST:
         return fill_list(self, number, object);
@@ -1210,7 +1247,7 @@ records_fill(Records *self, PyObject *args)
         PyObject *into = NULL;
         if (!is_filled(self, number) || (kind != NULL && kind->filler == NULL))
             continue;
-        if (kind != NULL && kind->way == ADAPTED) {
+        if (kind != NULL && (kind->way == ADAPTED || kind->way == DIRECT)) {
             if (kind->whole && append_number(looking, number) < 0)
                 goto error;
             into = rest;
@@ -1290,6 +1327,19 @@ records_finish(Records *self, PyObject *args)
         if (filled[number])
             continue;
         PyObject *state = NULL;
+        if (kind != NULL && kind->way == DIRECT) {
+            if (turn(self, number) < 0)
+                goto error;
+            int done = fill_attributes(self, number, kind, object);
+            if (done == FAILED || (done == SLOW && append_number(left, number) < 0))
+                goto error;
+            filled = marks_of(self, filleds);
+            if (filled == NULL)
+                goto error;
+            if (done == FILLED)
+                filled[number] = 1;
+            continue;
+        }
         if (object != self->missing && kind != NULL && kind->way == ADAPTED &&
             kind->names != NULL && kind->filler != NULL) {
             if (turn(self, number) < 0)
@@ -1441,6 +1491,7 @@ records_traverse(Records *self, visitproc visit, void *arg)
         Py_VISIT(kind->filler);
         Py_VISIT(kind->names);
         Py_VISIT(kind->cls);
+        Py_VISIT(kind->restorer);
     }
     return 0;
 }

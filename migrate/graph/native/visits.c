@@ -4,7 +4,7 @@
  * find it by its identity, and a byte of flags. */
 #include "native.h"
 
-enum { READ, CONTAINER, PLAIN, DESCRIBED };
+enum { READ, CONTAINER, PLAIN, DESCRIBED, DIRECT };
 
 /* What is known of an object that was visited. */
 enum { OUTSIDE_GRAPH = 1, UNCOUNTED = 2, NEEDY = 4 };
@@ -30,6 +30,8 @@ typedef struct {
     PyObject *reader;
     PyObject *adapter;
     PyObject *describe;
+    PyObject *extract, *omitted; /* for DIRECT */
+    Py_ssize_t extras;
     Py_ssize_t count;
     int variants, next;
     Variant variant[VARIANTS];
@@ -149,6 +151,8 @@ forget_plan(Plan *plan)
     Py_CLEAR(plan->reader);
     Py_CLEAR(plan->adapter);
     Py_CLEAR(plan->describe);
+    Py_CLEAR(plan->extract);
+    Py_CLEAR(plan->omitted);
     PyMem_Free(plan);
 }
 
@@ -183,6 +187,25 @@ keep_plan(Visits *self, Plan *plan)
     return 0;
 }
 
+static int
+read_direct(Plan *plan)
+{
+    PyObject *extras = PyObject_GetAttrString(plan->adapter, "extras");
+    if (extras == NULL)
+        return -1;
+    plan->extras = PyObject_Length(extras);
+    Py_DECREF(extras);
+    plan->extract = PyObject_GetAttrString(plan->adapter, "extract");
+    plan->omitted = PyObject_GetAttrString(plan->adapter, "omitted");
+    if (plan->extras < 0 || plan->extract == NULL || plan->omitted == NULL)
+        return -1;
+    if (!PyTuple_CheckExact(plan->omitted)) {
+        PyErr_SetString(PyExc_TypeError, "what is omitted is a tuple");
+        return -1;
+    }
+    return 0;
+}
+
 /* The tuple: way, reader, head, adapter, live. */
 static int
 read_plan(Plan *plan, PyObject *found)
@@ -198,10 +221,12 @@ read_plan(Plan *plan, PyObject *found)
         return -1;
     Py_INCREF(plan->reader = PyTuple_GET_ITEM(found, 1));
     Py_INCREF(plan->adapter = PyTuple_GET_ITEM(found, 3));
-    if (plan->way != DESCRIBED)
+    if (plan->way != DESCRIBED && plan->way != DIRECT)
         return 0;
     plan->describe = PyObject_GetAttrString(plan->adapter, "describe");
-    return plan->describe == NULL ? -1 : 0;
+    if (plan->describe == NULL)
+        return -1;
+    return plan->way == DIRECT ? read_direct(plan) : 0;
 }
 
 static Plan *
@@ -859,6 +884,17 @@ note_class(Visits *self, Variant *variant)
 }
 
 static int
+keep_live(Visits *self, Plan *plan, PyObject *object)
+{
+    if (!plan->live)
+        return 0;
+    PyObject *live = PyTuple_Pack(2, plan->adapter, object);
+    int failed = live == NULL || PyList_Append(self->live, live) < 0;
+    Py_XDECREF(live);
+    return failed ? -1 : 0;
+}
+
+static int
 visit_described(Visits *self, Plan *plan, PyObject *object)
 {
     PyObject *pair[2] = {object, self->capture};
@@ -891,20 +927,137 @@ visit_described(Visits *self, Plan *plan, PyObject *object)
         goto end;
     if (flags && note_class(self, variant) < 0)
         goto end;
-    if (plan->live) {
-        PyObject *live = PyTuple_Pack(2, plan->adapter, object);
-        if (live == NULL || PyList_Append(self->live, live) < 0) {
-            Py_XDECREF(live);
-            goto end;
-        }
-        Py_DECREF(live);
-    }
+    if (keep_live(self, plan, object) < 0)
+        goto end;
     failed = done(self, plan, flags);
 end:
     Py_XDECREF(cls);
     Py_XDECREF(arguments);
     Py_XDECREF(state);
     Py_DECREF(found);
+    return failed;
+}
+
+static inline int
+is_omitted(Plan *plan, PyObject *name)
+{
+    for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(plan->omitted); at++)
+        if (PyTuple_GET_ITEM(plan->omitted, at) == name)
+            return 1;
+    return 0;
+}
+
+/* Whether attributes are those that a variant names, beside the omitted ones. */
+static int
+fits_attributes(Plan *plan, PyObject *attributes, Variant *variant)
+{
+    if (variant->names == NULL || variant->arguments)
+        return 0;
+    Py_ssize_t count = PyTuple_GET_SIZE(variant->names) - plan->extras;
+    Py_ssize_t at = 0, place = 0;
+    PyObject *name;
+    while (PyDict_Next(attributes, &at, &name, NULL)) {
+        if (place < count && name == PyTuple_GET_ITEM(variant->names, place))
+            place++;
+        else if (!is_omitted(plan, name))
+            return 0;
+    }
+    return place == count;
+}
+
+/* Find the shape by what the adapter says; NULL if the reader has to say it all. */
+static Variant *
+describe_variant(Visits *self, Plan *plan, PyObject *object)
+{
+    PyObject *found =
+        PyObject_CallFunctionObjArgs(plan->describe, object, self->capture, NULL);
+    Variant *variant = NULL;
+    if (found == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_Exception))
+            PyErr_Clear();
+        return NULL;
+    }
+    PyObject *cls = NULL, *arguments = NULL, *state = NULL;
+    if ((PyObject *)Py_TYPE(found) == description_type) {
+        cls = PyObject_GetAttr(found, str_cls);
+        arguments = PyObject_GetAttr(found, str_arguments);
+        state = PyObject_GetAttr(found, str_state);
+        if (cls && arguments && state && PyTuple_CheckExact(arguments) &&
+            !PyTuple_GET_SIZE(arguments) && PyDict_CheckExact(state))
+            variant = variant_of(self, plan, found, cls, arguments, state);
+    }
+    Py_XDECREF(cls);
+    Py_XDECREF(arguments);
+    Py_XDECREF(state);
+    Py_DECREF(found);
+    return variant;
+}
+
+static int
+put_direct(Visits *self, Plan *plan, Variant *variant, PyObject *attributes,
+           PyObject *values)
+{
+    Py_ssize_t at = 0, place = 0;
+    PyObject *name, *value;
+    if (begin(self, variant->head, PyTuple_GET_SIZE(variant->names)) < 0)
+        return -1;
+    Py_ssize_t count = PyTuple_GET_SIZE(variant->names) - plan->extras;
+    while (PyDict_Next(attributes, &at, &name, &value)) {
+        if (place == count || name != PyTuple_GET_ITEM(variant->names, place))
+            continue;
+        place++;
+        if (put(self, value) < 0)
+            return -1;
+    }
+    for (at = 0; at < plan->extras; at++)
+        if (put(self, PyTuple_GET_ITEM(values, at)) < 0)
+            return -1;
+    return 0;
+}
+
+/* Attributes that need no telling, and what the adapter has to say beside. */
+static int
+visit_direct(Visits *self, Plan *plan, PyObject *object)
+{
+    PyObject *pair[2] = {object, self->capture};
+    PyObject *values = PyObject_Vectorcall(plan->extract, pair, 2, NULL);
+    if (values == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception))
+            return -1;
+        PyErr_Clear();
+        return visit_read(self, plan, object);
+    }
+    int failed = -1;
+    Variant *variant = NULL;
+    PyObject *attributes = PyObject_GenericGetDict(object, NULL);
+    if (attributes == NULL)
+        goto end;
+    if (PyTuple_CheckExact(values) && PyTuple_GET_SIZE(values) == plan->extras) {
+        for (int i = 0; variant == NULL && i < plan->variants; i++)
+            if (fits_attributes(plan, attributes, &plan->variant[i]))
+                variant = &plan->variant[i];
+        if (variant == NULL) {
+            variant = describe_variant(self, plan, object);
+            if (variant == NULL && PyErr_Occurred())
+                goto end;
+            if (variant != NULL && !fits_attributes(plan, attributes, variant))
+                variant = NULL;
+        }
+    }
+    if (variant == NULL || variant->spoken) {
+        failed = visit_read(self, plan, object);
+        goto end;
+    }
+    if (put_direct(self, plan, variant, attributes, values) < 0)
+        goto end;
+    if (variant->flags && note_class(self, variant) < 0)
+        goto end;
+    if (keep_live(self, plan, object) < 0)
+        goto end;
+    failed = done(self, plan, variant->flags);
+end:
+    Py_XDECREF(attributes);
+    Py_DECREF(values);
     return failed;
 }
 
@@ -922,6 +1075,8 @@ visit(Visits *self)
         return visit_plain(self, plan, object);
     case DESCRIBED:
         return visit_described(self, plan, object);
+    case DIRECT:
+        return visit_direct(self, plan, object);
     default:
         return visit_read(self, plan, object);
     }
@@ -1113,6 +1268,8 @@ visits_traverse(Visits *self, visitproc visit, void *arg)
         Py_VISIT(plan->reader);
         Py_VISIT(plan->adapter);
         Py_VISIT(plan->describe);
+        Py_VISIT(plan->extract);
+        Py_VISIT(plan->omitted);
         for (int i = 0; i < plan->variants; i++) {
             Py_VISIT(plan->variant[i].cls);
             Py_VISIT(plan->variant[i].names);
