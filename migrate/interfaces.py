@@ -252,12 +252,17 @@ class IDirectAdapter(IAdapter):
 class ILiveAdapter(IAdapter):
     """
     Knows a family of objects that the reactor or the kernel acts upon.
+
+    An adapter that has an attribute C{postponable} which is true says that pausing its
+    objects means nothing as long as the reactor does not run: that is done in the
+    blocking turn only if it ends before the recipient owns the service, and otherwise
+    after that.
     """
 
     def actions(obj: Any, capture: ICapture) -> Actions:
         """
         Say how the janitor pauses, resumes and releases C{obj}.  Called in the
-        same reactor turn as C{describe}, before anything is paused.
+        same reactor turn as C{describe}.
         """
 
 

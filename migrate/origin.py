@@ -43,7 +43,11 @@ class OriginConversation(OriginGrant):
         graph again and again while the service stands still.
         """
         with uncollected():
-            super()._run()
+            try:
+                super()._run()
+            finally:
+                if self.transfer is not None:
+                    self.transfer.settle()
 
     # The blocking turn.
 

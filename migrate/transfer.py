@@ -157,9 +157,16 @@ class Transfer:
         """
         dump = self._dump
         assert dump is not None
-        self._janitor = Janitor.of(dump.live, dump.capture)
+        self._janitor = Janitor(dump.live, dump.capture)
         self._janitor.pause()
         self._mark("pause")
+
+    def settle(self) -> None:
+        """
+        The reactor is going to run, perhaps amid the transfer.
+        """
+        if self._janitor is not None:
+            self._janitor.settle()
 
     def send(self, sendNow: Callable[[Message, float], None]) -> None:
         """

@@ -61,8 +61,9 @@ class Move:
             )
         )
         dump: Any = self.serializer.dump(self.root, "service", here)
-        self._janitor = Janitor.of(dump.live, dump.capture)
+        self._janitor = Janitor(dump.live, dump.capture)
         self._janitor.pause()
+        self._janitor.settle()
         self._loader = self.serializer.loader(there)
         for chunk in dump.chunks:
             self._loader.feed(chunk)

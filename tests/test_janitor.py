@@ -4,10 +4,35 @@ The janitor's order, and what it does when an action fails.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from migrate.janitor import Janitor
 from migrate.model import Actions
+
+
+class Acting:
+    """
+    An adapter of numbers, whose actions are noted.
+    """
+
+    postponable = False
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self.note = note
+
+    def actions(self, number: int, capture: object) -> Actions:
+        """
+        See L{migrate.interfaces.ILiveAdapter.actions}.
+        """
+        return Actions(
+            *(
+                partial(self.note, f"{verb} {number}")
+                for verb in ("pause", "resume", "release")
+            )
+        )
 
 
 class JanitorTests(SynchronousTestCase):
@@ -21,6 +46,7 @@ class JanitorTests(SynchronousTestCase):
         """
         self.done: list[str] = []
         self.failing: set[str] = set()
+        self.postponing = False
 
     def janitor(self) -> Janitor:
         """
@@ -32,16 +58,14 @@ class JanitorTests(SynchronousTestCase):
             if what in self.failing:
                 raise RuntimeError(what)
 
-        return Janitor(
-            [
-                Actions(
-                    lambda n=n: note(f"pause {n}"),
-                    lambda n=n: note(f"resume {n}"),
-                    lambda n=n: note(f"release {n}"),
-                )
-                for n in (1, 2, 3)
-            ]
+        now, later = Acting(note), Acting(note)
+        later.postponable = True
+        things = (
+            {1: now, 2: later, 3: now}
+            if self.postponing
+            else dict.fromkeys((1, 2, 3), now)
         )
+        return Janitor([(things[n], n) for n in (1, 2, 3)], None)
 
     def test_pauseAndResume(self) -> None:
         """
@@ -54,6 +78,40 @@ class JanitorTests(SynchronousTestCase):
         janitor.resume()
         janitor.resume()
         self.assertEqual(self.done, ["resume 3", "resume 2", "resume 1"])
+
+    def test_postponed(self) -> None:
+        """
+        What means nothing as long as the reactor does not run is paused before it
+        does, or not at all.
+        """
+        self.postponing = True
+        janitor = self.janitor()
+        janitor.settle()
+        janitor.pause()
+        self.assertEqual(self.done, ["pause 1", "pause 3"])
+        janitor.resume()
+        self.assertEqual(self.done[2:], ["resume 3", "resume 1"])
+        self.done.clear()
+        janitor.pause()
+        janitor.settle()
+        janitor.settle()
+        self.assertEqual(self.done, ["pause 1", "pause 3", "pause 2"])
+        janitor.resume()
+        self.assertEqual(self.done[3:], ["resume 2", "resume 3", "resume 1"])
+
+    def test_postponedRelease(self) -> None:
+        """
+        What was put off is paused before it is released, and released in order.
+        """
+        self.postponing = True
+        self.failing = {"pause 2"}
+        janitor = self.janitor()
+        janitor.pause()
+        janitor.release()
+        self.assertEqual(
+            self.done[2:], ["pause 2", "release 1", "release 2", "release 3"]
+        )
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_release(self) -> None:
         """

@@ -109,8 +109,9 @@ class Crossing:
         origin = self._origin
         self._prepare(self._dump(root))
         dump = self._dump(root)
-        janitor = Janitor.of(dump.live, dump.capture)
+        janitor = Janitor(dump.live, dump.capture)
         janitor.pause()
+        janitor.settle()
         loader = self._serializer.loader(self._recipient.arriving())
         try:
             arrived = self._loaded(dump, loader)
