@@ -370,6 +370,23 @@ class ISerializer(Interface):
         @raise migrate.errors.CannotMigrate: with all refusals at once.
         """
 
+    def stream(root: object, label: str, environment: Any) -> IDump:
+        """
+        Begin to write a graph down.
+
+        @return: a dump that is written as its chunks are asked for, once, and of
+            which all else is known when they have come to an end.  They end with
+            L{migrate.errors.CannotMigrate} if anything cannot be moved.
+        """
+
+    def audit(root: object, label: str, environment: Any) -> IDump:
+        """
+        Find out whether a graph can be moved, without doing anything to it.
+
+        @return: a dump without chunks.
+        @raise migrate.errors.CannotMigrate: with all refusals.
+        """
+
     def survey(root: object, label: str, environment: Any) -> Any:
         """
         Find out what would move, and what cannot, without doing anything to it.
@@ -402,6 +419,15 @@ class ISecondarySender(Interface):
             deadline.
         @raise migrate.errors.DescriptorsLost: they did not all get through.
         @raise migrate.errors.LocalProtocolError: one of them is not open.
+        """
+
+    def offer(filenos: Sequence[int], deadline: float) -> int:
+        """
+        Send as many of the first of these as the peer takes without being waited for.
+
+        @param deadline: in seconds of C{time.monotonic}.
+        @return: how many were sent.
+        @raise Exception: see L{send}.
         """
 
     def post(filenos: Sequence[int]) -> None:

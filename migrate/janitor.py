@@ -36,13 +36,15 @@ class Janitor:
     def pause(self) -> None:
         """
         Take everything out of the reactor's hands, but for what need not be before
-        the reactor runs again: see L{settle}.  If one action fails, what was paused
-        until then is resumed, and the failure is raised.
+        the reactor runs again: see L{settle}.  Called again, it does the same to what
+        has become known since.  If one action fails, what was paused until then is
+        resumed, and the failure is raised.
         """
         self._begun = True
         try:
             for place, (adapter, _) in enumerate(self.live):
-                if not getattr(adapter, "postponable", False):
+                postponed = getattr(adapter, "postponable", False)
+                if not postponed and place not in self._paused:
                     self._pause(place)
         except BaseException:
             self.resume()

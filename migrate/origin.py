@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 
 from twisted.logger import Logger
 
@@ -58,7 +59,10 @@ class OriginConversation(OriginGrant):
         transfer = self._claimed()
         if transfer.rehearsal is (self.machine.state is State.TRANSFERRING):
             raise RemoteProtocolError("it was claimed for something else")
-        transfer.capture(self.deadlines.transfer)
+        # What passes is waited for, and a copy is sent when there is time: then
+        # nothing must be under way.
+        first = transfer.rehearsal or time.monotonic() < self._patience
+        transfer.capture(self.deadlines.transfer, first)
 
     def doPause(self, _: object) -> None:
         """

@@ -164,6 +164,23 @@ class DescriptorSender:
         except PeerTimeout:
             raise PeerTimeout("the kernel takes no descriptors now") from None
 
+    def offer(self, filenos: Sequence[int], deadline: float) -> int:
+        """
+        Send whole batches of the first of these, as many as the peer has room for now.
+        They are a series of their own each; the next L{send} waits for them too.
+
+        @return: how many descriptors were sent.
+        @raise Exception: see L{ISecondarySender.send}.
+        """
+        done = 0
+        with self._exclusively():
+            while waitFor(self.socket, select.POLLIN, 0):
+                self._takeAnswers()
+            while len(filenos) - done >= BATCH and self._sent - self._taken < WINDOW:
+                self._sendBatch(filenos[done : done + BATCH], BATCH, deadline)
+                done += BATCH
+        return done
+
     @contextmanager
     def _exclusively(self) -> Iterator[None]:
         """

@@ -95,6 +95,7 @@ class Transfer:
     spent: float = attrs.field(default=0.0, init=False)
     survey: Survey | None = attrs.field(default=None, init=False)
     _sent: int = attrs.field(default=0, init=False)
+    _passed: int = attrs.field(default=0, init=False)
     _marks: dict[str, float] = attrs.field(factory=dict, init=False)
     _dump: IDump | None = attrs.field(default=None, init=False)
     _janitor: Janitor | None = attrs.field(default=None, init=False)
@@ -106,23 +107,32 @@ class Transfer:
         """
         began = time.monotonic()
         try:
-            return self._serializer.dump(
-                self.offer.root, self.offer.name, self.offer.environment
-            )
+            return self._write(self._serializer.audit)
         finally:
             self.spent = time.monotonic() - began
 
-    def capture(self, limit: float) -> None:
+    def capture(self, limit: float, first: bool) -> None:
         """
         Write the graph down.
 
         @param limit: seconds that the turn may take from now on.
+        @param first: whether all of it is to be written before anything is sent;
+            otherwise it is written while it is sent.
         @raise migrate.errors.CannotMigrate: the graph cannot move any more.
         """
         self._marks = {"begin": time.monotonic()}
         self.deadline = self._marks["begin"] + limit
-        self._dump = self.audit()
-        self._mark("capture")
+        if first:
+            self._dump = self._write(self._serializer.dump)
+            self._mark("capture")
+        else:
+            self._dump = self._write(self._serializer.stream)
+
+    def _write(self, write: Callable[[object, str, Environment], IDump]) -> IDump:
+        """
+        @return: what a serializer makes of the graph.
+        """
+        return write(self.offer.root, self.offer.name, self.offer.environment)
 
     def _mark(self, step: str) -> None:
         """
@@ -153,13 +163,12 @@ class Transfer:
 
     def pause(self) -> None:
         """
-        Take the service out of the reactor's hands.
+        Take the service out of the reactor's hands: what is known of it so far.
         """
         dump = self._dump
         assert dump is not None
         self._janitor = Janitor(dump.live, dump.capture)
         self._janitor.pause()
-        self._mark("pause")
 
     def settle(self) -> None:
         """
@@ -176,26 +185,38 @@ class Transfer:
         @raise PeerLost: nobody takes it.
         @raise PeerTimeout: it was not taken in time.
         """
-        dump = self._dump
+        dump, janitor = self._dump, self._janitor
         assert dump is not None
+        assert janitor is not None
         try:
-            self._sender.send(dump.filenos, self.deadline)
+            chunks = self._sendRecords(dump, sendNow)
+            self._mark("capture")
+            janitor.pause()
+            self._mark("pause")
+            self._sender.send(dump.filenos[self._passed :], self.deadline)
         except RemoteProtocolError as error:
             raise PeerLost(f"the secondary connection broke: {error}") from error
-        self._sendRecords(dump, lambda message: sendNow(message, self.deadline))
+        sendNow(End(len(dump.filenos), chunks), self.deadline)
+        self._mark("send")
 
-    def _sendRecords(self, dump: IDump, send: Callable[[Message], None]) -> None:
+    def _sendRecords(
+        self, dump: IDump, sendNow: Callable[[Message, float], None]
+    ) -> int:
         """
-        Send the records, and say that they end.
+        Send the records, and the descriptors that they mention as far as the peer
+        takes them meanwhile.
+
+        @return: in how many pieces.
         """
-        chunks = self._sent = 0
+        chunks = self._sent = self._passed = 0
         for chunk in dump.chunks:
             for part in slices(chunk):
-                send(part)
+                sendNow(part, self.deadline)
                 chunks += 1
             self._sent += len(chunk)
-        send(End(len(dump.filenos), chunks))
-        self._mark("send")
+            waiting = dump.filenos[self._passed :]
+            self._passed += self._sender.offer(waiting, self.deadline)
+        return chunks
 
     def copy(self, send: Callable[[Message], None]) -> None:
         """
@@ -210,7 +231,14 @@ class Transfer:
         assert dump is not None
         deadline = min(self.deadline, time.monotonic() + COPYING)
         self._sender.send(dump.filenos, deadline)
-        self._sendRecords(dump, send)
+        chunks = self._sent = 0
+        for chunk in dump.chunks:
+            for part in slices(chunk):
+                send(part)
+                chunks += 1
+            self._sent += len(chunk)
+        send(End(len(dump.filenos), chunks))
+        self._mark("send")
         # Later the objects are not any more what they were at the capture.
         self.survey = dump.survey()
 

@@ -8,8 +8,7 @@ It must not know how anything is written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -28,29 +27,76 @@ from migrate.model import Named
 
 
 @implementer(IDump)
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class GraphDump:
     """
-    A graph written down.
-
-    @ivar counts: how many objects move, by the name of their class.
+    A graph that is written down as its chunks are asked for.
     """
 
-    capture: ICapture
+    _walk: Walk
+    _label: str
+    _environment: Environment
     chunks: Iterable[bytes]
-    filenos: Sequence[int]
-    live: Sequence[tuple[ILiveAdapter, Any]]
-    names: Sequence[Named]
-    objects: int
-    counts: Mapping[str, int]
-    externals: frozenset[str]
-    _survey: Callable[[], Survey]
+    counts: Mapping[str, int] = attrs.field(factory=Counter, init=False)
+
+    @property
+    def capture(self) -> ICapture:
+        """
+        See L{IDump.capture}.
+        """
+        return self._walk.capture
+
+    @property
+    def filenos(self) -> Sequence[int]:
+        """
+        See L{IDump.filenos}.
+        """
+        return self._walk.filenos
+
+    @property
+    def live(self) -> Sequence[tuple[ILiveAdapter, Any]]:
+        """
+        See L{IDump.live}.
+        """
+        return self._walk.live
+
+    @property
+    def names(self) -> Sequence[Named]:
+        """
+        See L{IDump.names}.
+        """
+        return list(dict.fromkeys(self._walk.names))
+
+    @property
+    def objects(self) -> int:
+        """
+        See L{IDump.objects}.
+        """
+        return sum(self.counts.values())
+
+    @property
+    def externals(self) -> frozenset[str]:
+        """
+        See L{IDump.externals}.
+        """
+        return frozenset(self._walk.externals)
 
     def survey(self) -> Survey:
         """
         See L{IDump.survey}.
         """
-        return self._survey()
+        return surveyed(self._walk.root, self._label, self._environment)
+
+    def end(self) -> None:
+        """
+        The walk is over: look at what it found.
+
+        @raise CannotMigrate: with all refusals.
+        """
+        walk = self._walk
+        if walk.refused or walk.knots():
+            refuse(walk.root, self._label, self._environment)
+        self.counts = named(walk.counts())
 
 
 def named(counts: Mapping[type, int]) -> Counter[str]:
@@ -63,42 +109,39 @@ def named(counts: Mapping[type, int]) -> Counter[str]:
     return found
 
 
-def written(
-    root: object,
-    label: str,
-    environment: Environment,
-    notation: Callable[[Walk], Iterable[bytes]] | None = None,
-) -> GraphDump:
+def streamed(root: object, label: str, environment: Environment) -> GraphDump:
+    """
+    Begin a walk over a graph.
+
+    @param label: what paths in a report begin with.
+    @return: the flat table.  The walk goes on as its chunks are asked for; all else is
+        known once there are no more of them.  They end with L{CannotMigrate} if
+        anything cannot be moved.
+    """
+    walk = Walk(root, environment, keep=False)
+
+    def chunks() -> Iterator[bytes]:
+        with uncollected():
+            yield from walk.run()
+            dump.end()
+
+    dump = GraphDump(walk, label, environment, chunks())
+    return dump
+
+
+def written(root: object, label: str, environment: Environment) -> GraphDump:
     """
     Walk over a graph, and write it down.
 
     @param label: what paths in a report begin with.
-    @param notation: what makes chunks of a walk with its records; without,
-        they are the flat table.
     @raise CannotMigrate: with all refusals.
     """
-    with uncollected():
-        walk = Walk(root, environment, keep=notation is not None)
-        chunks: Iterable[bytes] = list(walk.run())
-        if walk.refused or walk.knots():
-            _refuse(root, label, environment)
-        if notation is not None:
-            chunks = notation(walk)
-        counts = named(walk.counts())
-        return GraphDump(
-            capture=walk.capture,
-            chunks=chunks,
-            filenos=walk.filenos,
-            live=walk.live,
-            names=list(dict.fromkeys(walk.names)),
-            objects=sum(counts.values()),
-            counts=counts,
-            externals=frozenset(walk.externals),
-            survey=partial(surveyed, root, label, environment),
-        )
+    dump = streamed(root, label, environment)
+    dump.chunks = list(dump.chunks)
+    return dump
 
 
-def _refuse(root: object, label: str, environment: Environment) -> None:
+def refuse(root: object, label: str, environment: Environment) -> None:
     """
     Walk again, with all that is needed to say what cannot be moved and why.
 
@@ -128,4 +171,7 @@ def audit(root: object, label: str, environment: Environment) -> GraphDump:
         would move.
     @raise CannotMigrate: with all refusals at once.
     """
-    return written(root, label, environment, lambda walk: ())
+    dump = streamed(root, label, environment)
+    for _ in dump.chunks:
+        pass
+    return dump

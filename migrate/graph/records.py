@@ -271,6 +271,17 @@ def _sizeOfPart(record: Record) -> int:
         return len(_encoder.encode(_escaped(record)))
 
 
+def packed(records: Any) -> bytes:
+    """
+    @return: records in one chunk of any size.
+    @raise MalformedTable: some are none.
+    """
+    try:
+        return _encoder.encode(records)
+    except (TypeError, ValueError, OverflowError, RecursionError) as e:
+        raise MalformedTable(f"no records: {e}") from e
+
+
 _Reference = Annotated[int, msgspec.Meta(ge=0)]
 _Element = None | bool | _Reference | float | str | list[Any]
 _Elements = Annotated[list[_Element], msgspec.Meta(min_length=1)]

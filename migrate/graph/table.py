@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from migrate.graph.dumping import surveyed, written
+from migrate.graph.dumping import audit, streamed, surveyed, written
 from migrate.graph.environment import Environment
 from migrate.graph.loader import TableLoader
 from migrate.graph.survey import Survey
@@ -28,6 +28,18 @@ class TableSerializer:
         See L{ISerializer.dump}.
         """
         return written(root, label, environment)
+
+    def stream(self, root: object, label: str, environment: Environment) -> IDump:
+        """
+        See L{ISerializer.stream}.
+        """
+        return streamed(root, label, environment)
+
+    def audit(self, root: object, label: str, environment: Environment) -> IDump:
+        """
+        See L{ISerializer.audit}.
+        """
+        return audit(root, label, environment)
 
     def survey(self, root: object, label: str, environment: Environment) -> Survey:
         """

@@ -42,6 +42,7 @@ class Walk:
 
     @ivar objects: everything that was met, by number.  The first is a list of
         the roots.
+    @ivar root: where it begins.
     @ivar shapes: in the order in which they were met.
     @ivar refused: what cannot be moved, in the order in which it was met.
     @ivar filenos: the descriptors, in the order of their numbers.
@@ -71,6 +72,7 @@ class Walk:
         self._outsideTypes = self._planner.outsideTypes()
         self._visits = (native or plain).Visits(self, keep)
         self.objects = self._visits.objects
+        self.root = root
         self._visits.meet([root])
 
     @classmethod
