@@ -219,6 +219,10 @@ class IDirectAdapter(IAdapter):
     some.  What this says in data, and not in code, can be read and written without
     asking it about every attribute of every object: of those there are thousands.
     Its C{describe} and C{fill} do the same.
+
+    An adapter that has an attribute C{immediate} which is true says that its
+    C{restore} looks at nothing beside the object: it may be called while other objects
+    are still on their way.
     """
 
     omitted = Attribute(
@@ -334,12 +338,21 @@ class ILoader(Interface):
         @raise migrate.errors.LoadError: the graph cannot be made.
         """
 
+    def receive(filenos: Sequence[int]) -> None:
+        """
+        Take descriptors as they come, in their order, before or between pieces.
+
+        @param filenos: the loader owns them from this call on, whether it raises or
+            not.
+        @raise migrate.errors.LoadError: one of them is no open descriptor.
+        """
+
     def finish(filenos: Sequence[int]) -> Any:
         """
         Make and fill everything.  No I/O.
 
-        @param filenos: the received descriptors, all of them; the loader owns
-            them from this call on, whether it raises or not.
+        @param filenos: the received descriptors, but for those that C{receive} was
+            given; the loader owns them from this call on, whether it raises or not.
         @return: the root of the graph.
         @raise migrate.errors.LoadError: the graph cannot be made.
         """

@@ -20,6 +20,7 @@ from migrate.conversation import Deadlines, errorOf
 from migrate.credentials import UserPolicy
 from migrate.descriptors import closeAll
 from migrate.errors import (
+    LoadError,
     MalformedTable,
     MigrationError,
     PeerLost,
@@ -58,6 +59,7 @@ class RecipientConversation(RecipientRequest):
         self._secondaryOver = False
         self._watch: LifeWatch | None = None
         self._root: Any = None
+        self._descriptors = 0
 
     # What a caller asks for.
 
@@ -76,6 +78,13 @@ class RecipientConversation(RecipientRequest):
         """
         See L{RecipientIntroduction.batchCame}.
         """
+        if self._loader is not None and self._receiver is not None:
+            self._descriptors += len(self._receiver.inbox)
+            try:
+                self._loader.receive(self._receiver.take())
+            except LoadError as error:
+                self.happen(Event.DENY, error)
+                return
         self._checkComplete()
 
     def secondaryBroke(self, error: MigrationError) -> None:
@@ -139,7 +148,7 @@ class RecipientConversation(RecipientRequest):
         end, receiver = self._end, self._receiver
         if end is None or receiver is None:
             return
-        if len(receiver.inbox) >= end.descriptors:
+        if self._descriptors + len(receiver.inbox) >= end.descriptors:
             self._end = None
             self.happen(Event.COMPLETE)
         elif self._secondaryOver:

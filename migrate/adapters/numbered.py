@@ -33,6 +33,7 @@ class NumberAdapter(SocketAdapter):
     number that one of their attributes is.
     """
 
+    immediate = False
     extras = (*SocketAdapter.extras, NUMBER)
 
     def __init__(self, name: str, attribute: str) -> None:

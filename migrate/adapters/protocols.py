@@ -25,6 +25,8 @@ class ReceiverAdapter(AttributesAdapter):
     comes to the one who is on the stack.
     """
 
+    immediate = True
+
     def extract(self, obj: Any, capture: ICapture) -> tuple[object, ...]:
         """
         See L{migrate.interfaces.IDirectAdapter.extract}.

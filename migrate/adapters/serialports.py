@@ -97,6 +97,8 @@ class PortAdapter(SocketAdapter):
     Knows L{SerialPort}, whose descriptor is its L{Serial}'s.
     """
 
+    immediate = False
+
     def restore(self, obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
         """
         See L{migrate.interfaces.IDirectAdapter.restore}.

@@ -46,6 +46,7 @@ class DelayedCallAdapter(AttributesAdapter):
     """
 
     postponable = True
+    immediate = True
     omitted: tuple[str, ...] = (*_TIES, "time", "delayed_time", "kw")
     extras = ("@kind", "@time", "@kw", "@foreign")
 

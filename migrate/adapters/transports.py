@@ -49,6 +49,7 @@ class SocketAdapter(AttributesAdapter):
     """
 
     postponable = True
+    immediate = True
     omitted: tuple[str, ...] = (
         *("socket", "fileno", "dataBuffer", "offset"),
         *("_tempDataBuffer", "_tempDataLen"),

@@ -89,6 +89,8 @@ class Kind:
         a dictionary of its state, and the loading.
     @ivar restorer: for direct adapters, the C{restore} of L{IDirectAdapter}.
     @ivar extras: how many of the last elements are its values.
+    @ivar immediate: whether that looks at nothing beside the object: it may be
+        filled before others are.
     @ivar swift: a class whose instances are filled by setting these names, one after
         the other, as C{object.__setattr__} does.
     """
@@ -113,6 +115,7 @@ class Kind:
     filler: Callable[[Any, dict[str, Any], Any], object] | None = None
     restorer: Callable[[Any, tuple[Any, ...], Any], object] | None = None
     extras: int = 0
+    immediate: bool = False
     swift: type | None = None
 
     def needs(self, record: Record) -> list[int]:
@@ -308,6 +311,7 @@ class Shapes:
             swift=known if swift else None,
             restorer=getattr(adapter, "restore", None) if swift else None,
             extras=extras or 0,
+            immediate=getattr(adapter, "immediate", False),
             filler=None if shape.names is None else adapter.fill,
         )
 

@@ -60,6 +60,19 @@ class GraphLoader(ABC):
         Drop what was taken.
         """
 
+    @abstractmethod
+    def _came(self) -> None:
+        """
+        More descriptors have come.
+        """
+
+    def receive(self, filenos: Sequence[int]) -> None:
+        """
+        See L{ILoader.receive}.
+        """
+        self._loading.receive(filenos)
+        self._came()
+
     def feed(self, chunk: bytes) -> None:
         """
         See L{ILoader.feed}.
@@ -82,7 +95,7 @@ class GraphLoader(ABC):
             raise LocalProtocolError("the graph was finished before")
         self._finished = True
         try:
-            self._loading.receive(filenos)
+            self.receive(filenos)
             with uncollected():
                 self._graph = self._make()
             self._forget()
@@ -150,6 +163,12 @@ class TableLoader(GraphLoader):
         See L{GraphLoader}.
         """
         self._records.take(chunk)
+
+    def _came(self) -> None:
+        """
+        See L{GraphLoader}.
+        """
+        self._records.descriptors = self._loading.descriptors
 
     def _make(self) -> list[Any]:
         """

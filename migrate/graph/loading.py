@@ -114,18 +114,25 @@ class Loading:
 
     def receive(self, filenos: Sequence[int]) -> None:
         """
-        Own the descriptors that came, until adapters do.
+        Own descriptors that came, until adapters do.
 
         @raise LoadError: one of them is no open descriptor.
         """
-        self._filenos = list(filenos)
-        self._unowned = set(filenos)
+        self._filenos += filenos
+        self._unowned.update(filenos)
         for fileno in filenos:
             try:
                 os.set_inheritable(fileno, False)
             except OSError as e:
                 self._unowned.discard(fileno)
                 raise LoadError(f"descriptor {fileno} is not open: {e}") from e
+
+    @property
+    def descriptors(self) -> int:
+        """
+        How many descriptors have come.
+        """
+        return len(self._filenos)
 
     def descriptor(self, place: Any) -> Descriptor:
         """

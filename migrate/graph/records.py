@@ -53,6 +53,8 @@ RAW_LIST, RAW_TUPLE, RAW_SET, RAW_FROZENSET, RAW_DICT = range(15, 20)
 REFUSED = 20
 #: More elements of an earlier record, of which the number comes first.
 LATER = 21
+#: The number of the next record, where it is not one more than that before.
+AT = 22
 #: The head of an object with the first shape; that of the second follows.
 FIRST = 32
 

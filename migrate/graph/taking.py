@@ -24,6 +24,7 @@ class Records(Sequence[Record]):
 
     @ivar made: the objects by number; C{missing} for those that need others.
     @ivar complete: whether the end has come.
+    @ivar descriptors: how many descriptors have come, as one is told.
     """
 
     def __init__(
@@ -43,7 +44,10 @@ class Records(Sequence[Record]):
         """
         self.made: list[Any] = []
         self.complete = False
-        self._rows: list[Record] = []
+        self.descriptors = 0
+        self._rows: list[Record | None] = []
+        self._next = 0
+        self._left = self._elements = 0
         self._shapeCame = shapeCame
         self._missing = missing
         self._kinds = kinds
@@ -58,7 +62,8 @@ class Records(Sequence[Record]):
         """
         @return: the head of a record.
         """
-        head: int = self._rows[number][0]
+        row: Any = self._rows[number]
+        head: int = row[0]
         return head
 
     def isTower(self, number: int) -> bool:
@@ -81,36 +86,68 @@ class Records(Sequence[Record]):
     def _takeOne(self, record: Record) -> None:
         if self.complete:
             raise MalformedTable("records come after the last")
+        self._elements += len(record)
         head = record[0]
         kind = self._kinds.get(head) if type(head) is int else None
         if kind is None:
             self._control(head, record)
             return
-        self.made.append(self._missing if kind.blank is None else kind.blank())
-        self._rows.append(record)
+        number, self._next = self._next, self._next + 1
+        self._reach(number)
+        if self._rows[number] is not None:
+            raise MalformedTable(f"there are two records {number}")
+        self._left -= 1
+        self._rows[number] = record
+        if kind.blank is not None:
+            self.made[number] = kind.blank()
+
+    def _reach(self, number: int) -> None:
+        """
+        Have room for a record.
+        """
+        more = number + 1 - len(self._rows)
+        if more > 0:
+            self._left += more
+            self._rows.extend([None] * more)
+            self.made.extend([self._missing] * more)
 
     def _control(self, head: Any, record: Record) -> None:
         """
         Take a record that describes no object.
         """
-        if head == r.MORE and self._rows:
-            self._rows[-1].extend(record[1:])
+        last = self._rows[self._next - 1] if 0 < self._next <= len(self._rows) else None
+        if head == r.MORE and last is not None:
+            last.extend(record[1:])
         elif head == r.LATER and self._isLater(record):
-            self._rows[record[1]].extend(record[2:])
+            earlier: Any = self._rows[record[1]]
+            earlier.extend(record[2:])
+        elif head == r.AT and self._isAhead(record):
+            self._next = record[1]
         elif head == r.SHAPE:
             self._shapeCame(record)
-        elif head == r.END and record[1:] == [len(self._rows)]:
+        elif head == r.END and record[1:] == [len(self._rows)] and not self._left:
             self.complete = True
         else:
             raise MalformedTable(f"a record begins with {head!r}")
+
+    def _isAhead(self, record: Record) -> bool:
+        """
+        @return: whether a record names a number that is not taken, and may have been
+            mentioned: there are not more objects than elements.
+        """
+        if len(record) != 2 or type(record[1]) is not int:
+            return False
+        number = record[1]
+        free = number >= len(self._rows) or self._rows[number] is None
+        return free and number <= self._elements
 
     def _isLater(self, record: Record) -> bool:
         """
         @return: whether a record names an earlier one.
         """
-        return (
-            len(record) > 2 and type(record[1]) is int and record[1] < len(self._rows)
-        )
+        if len(record) < 3 or type(record[1]) is not int:
+            return False
+        return record[1] < len(self._rows) and self._rows[record[1]] is not None
 
     # Making and filling
 
@@ -121,6 +158,7 @@ class Records(Sequence[Record]):
         @raise MalformedTable: it refers to what does not exist.
         """
         made = self.made
+        row: Any = self._rows[number]
         try:
             return [
                 made[e]
@@ -130,7 +168,7 @@ class Records(Sequence[Record]):
                 else asInCode(e)
                 if type(e) is str
                 else e
-                for e in self._rows[number][1:]
+                for e in row[1:]
             ]
         except IndexError as e:
             raise MalformedTable(f"record {number} refers to what is not there") from e
@@ -161,8 +199,8 @@ class Records(Sequence[Record]):
         rest: list[int] = []
         looking: list[int] = []
         left: list[int] = []
-        for number, row in enumerate(self._rows):
-            kind = self._kinds[row[0]]
+        for number in range(len(self._rows)):
+            kind = self._kinds[self.head(number)]
             if kind.fill is None:
                 continue
             (left if kind.early else rest).append(number)

@@ -11,10 +11,8 @@ It must not know who speaks for which objects.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import islice
 from typing import Any, NamedTuple
 
 from migrate.graph import records as r
@@ -27,6 +25,8 @@ READ, CONTAINER, PLAIN, DESCRIBED, DIRECT = range(5)
 
 _ATOMS = frozenset((type(None), bool, int, float, str, bytes))
 _INLINE = frozenset((type(None), bool, float))
+#: So many objects that were met together are visited together.
+_FEW = 64
 #: Heads of what is no object that moves, nor counted as one.
 _UNCOUNTED = r.OUTSIDE | {r.DESCRIPTOR, r.WEAK}
 _OUTSIDE = r.OUTSIDE | {-1}
@@ -85,8 +85,12 @@ class Visits:
         self._shapes: list[Shape] = guide.shapes
         self._readers = _Readers(guide.plan)
         self._numbers: dict[int, int] = {}
-        self._bounds = array("I")
-        self._heads = array("I")
+        self._parents = array("I")
+        self._heads = array("l")
+        self._few: list[list[int]] = []
+        self._many: list[list[int]] = []
+        self._active = [0, 0]
+        self._visited = self._next = 0
         self._mentions: list[tuple[int, int]] = []
         self._batch: list[Record] = []
         self._chunks: list[bytes] = []
@@ -125,7 +129,7 @@ class Visits:
         """
         @return: the object whose visit was the first to meet another.
         """
-        return bisect_right(self._bounds, number)
+        return self._parents[number]
 
     def element(self, value: object) -> Any:
         """
@@ -149,40 +153,69 @@ class Visits:
 
         @return: whether all was visited.
         """
-        limit = None if self.rows is not None else r.BATCH
-        begin = len(self._heads)
-        rows = self._visit(begin, limit)
-        if self.rows is not None:
-            self.rows += rows
-        else:
-            self._write(rows)
-        return len(self._heads) == len(self.objects)
-
-    def _visit(self, begin: int, limit: int | None) -> list[Record]:
-        """
-        @param begin: the first object to visit.
-        @param limit: how many elements are enough.
-        @return: the records.
-        """
-        objects, readers = self.objects, self._readers
-        rows: list[Record] = []
-        left = limit
-        for obj in islice(objects, begin, None):
-            head, elements = readers[type(obj)](obj)
-            if head is None:
-                row: Record = elements  # type: ignore[assignment]
+        self._queue(0)
+        rows = self.rows
+        while not self._chunks:
+            number = self._choose()
+            if number < 0:
+                return True
+            row = self._visit(number)
+            self._queue(number)
+            if rows is not None:
+                rows[number] = row
             else:
-                row = self._row(head, elements)
-            rows.append(row)
-            self._bounds.append(len(objects))
-            self._heads.append(row[0])
-            if row[0] >= r.FIRST:
-                self._note(begin + len(rows) - 1, row)
-            if left is not None:
-                left -= len(row)
-                if left <= 0:
-                    break
-        return rows
+                self._write(number, row)
+        return self._active[0] == self._active[1] and not (self._few or self._many)
+
+    def _choose(self) -> int:
+        """
+        @return: the object that is visited next, or -1.  Those come first that were
+            met together, if they are few; of many, one with all below it before the
+            next: so what is mentioned is mostly near, and can be made and filled
+            while the rest is on its way.
+        """
+        if self._active[0] == self._active[1]:
+            if not self._few:
+                return self._chooseOfMany()
+            self._active = self._few.pop()
+        self._active[0] += 1
+        return self._active[0] - 1
+
+    def _chooseOfMany(self) -> int:
+        if not self._many:
+            return -1
+        last = self._many[-1]
+        last[0] += 1
+        if last[0] == last[1]:
+            self._many.pop()
+        return last[0] - 1
+
+    def _queue(self, parent: int) -> None:
+        """
+        Have those visited that were met since the last time.
+        """
+        known, count = len(self._parents), len(self.objects)
+        if known == count:
+            return
+        into = self._many if count - known > _FEW else self._few
+        into.append([known, count])
+        self._parents.extend([parent] * (count - known))
+        self._heads.extend([-1] * (count - known))
+        if self.rows is not None:
+            self.rows.extend([[]] * (count - known))
+
+    def _visit(self, number: int) -> Record:
+        """
+        @return: the record of an object.
+        """
+        obj = self.objects[number]
+        head, elements = self._readers[type(obj)](obj)
+        row: Record = elements if head is None else self._row(head, elements)  # type: ignore[assignment]
+        self._heads[number] = row[0]
+        self._visited += 1
+        if row[0] >= r.FIRST:
+            self._note(number, row)
+        return row
 
     def _row(self, head: int, elements: Iterable[Any]) -> Record:
         """
@@ -257,22 +290,25 @@ class Visits:
         if self.rows is not None:
             self.rows[number].append(element)
         else:
-            self._write([[r.LATER, number, element]])
+            self._batch.append([r.LATER, number, element])
+            self._weight += 3
 
     # What is written
 
-    def _write(self, rows: Iterable[Record]) -> None:
+    def _write(self, number: int, row: Record) -> None:
         """
-        Gather records, and the shapes that they are the first to need.
+        Gather a record, and the shape that it is the first to need.
         """
         batch = self._batch
-        for row in rows:
-            if row[0] >= r.FIRST + self._declared:
-                known, self._declared = self._declared, row[0] - r.FIRST + 1
-                fresh = self._shapes[known : self._declared]
-                batch += [shape.record() for shape in fresh]
-            batch.append(row)
-            self._weight += len(row)
+        if row[0] >= r.FIRST + self._declared:
+            known, self._declared = self._declared, row[0] - r.FIRST + 1
+            fresh = self._shapes[known : self._declared]
+            batch += [shape.record() for shape in fresh]
+        if number != self._next:
+            batch.append([r.AT, number])
+        self._next = number + 1
+        batch.append(row)
+        self._weight += len(row)
         if self._weight >= r.BATCH:
             self._flush()
 
@@ -284,7 +320,7 @@ class Visits:
         """
         Write that this is all.
         """
-        self._batch.append([r.END, len(self._heads)])
+        self._batch.append([r.END, self._visited])
         self._flush()
 
     def take(self) -> list[bytes]:

@@ -5,9 +5,20 @@
  * Whatever is in a chunk is checked when it comes: nothing that is read later can lead
  * out of it. */
 #include "native.h"
+#include <structmember.h>
 
 /* What is known of a record. */
-enum { EXTENDED = 1, TOWER = 2 };
+enum { EXTENDED = 1, TOWER = 2, FULL = 4 };
+
+/* Records that are longer are made and filled when all have come. */
+#define LONG 256
+/* How many chunks an object is waited for by what mentions it, until then. */
+#define PATIENCE 4
+
+typedef struct {
+    uint32_t number;
+    unsigned char age;
+} Pending;
 
 enum { GENERIC, SWIFT, ADAPTED, DIRECT };
 
@@ -25,7 +36,7 @@ typedef struct {
     Py_ssize_t extras;  /* how many there are */
     Py_ssize_t needed; /* elements that are arguments */
     int64_t class_number; /* the class, where it is an object of the graph */
-    char complete, whole, raw_dictionary;
+    char complete, whole, immediate;
 } Kind;
 
 /* Elements of an earlier record. */
@@ -43,14 +54,21 @@ typedef struct {
     PyObject *loading;
     PyObject *shape_came; /* told of a shape, returns what becomes of it */
     PyObject *extended;   /* record -> list of places among the extensions */
-    const unsigned char **rows;
+    const unsigned char **rows; /* by number; NULL if one has not come */
     unsigned char *flags;
-    size_t count, room;
+    unsigned char *whole; /* whether each is filled, with all that is reachable */
+    size_t count, room, come;
+    size_t next;     /* the number of the next record */
+    size_t elements; /* that have come: no more objects than these are mentioned */
+    Py_ssize_t descriptors; /* that have come */
+    Pending *pending;
+    size_t pending_count, pending_room;
     Kind *kinds;
     size_t kind_count, kind_room;
     Extension *extensions;
     size_t extension_count, extension_room;
-    int complete;
+    int complete; /* the end has come */
+    int final;    /* and all descriptors: what is not there will never be */
 } Records;
 
 static PyObject *malformed;
@@ -446,7 +464,8 @@ read_kind(Kind *kind, PyObject *found)
     PyObject *extras = NULL;
     int failed = -1;
     int complete = flag_of(found, "complete"), whole = flag_of(found, "whole");
-    if (complete < 0 || whole < 0 || part_of(found, "blank", &kind->blank) < 0 ||
+    int immediate = flag_of(found, "immediate");
+    if (complete < 0 || whole < 0 || immediate < 0 || part_of(found, "blank", &kind->blank) < 0 ||
         part_of(found, "maker", &kind->maker) < 0 ||
         part_of(found, "known", &kind->known) < 0 ||
         part_of(found, "names", &kind->names) < 0 ||
@@ -458,6 +477,7 @@ read_kind(Kind *kind, PyObject *found)
         goto end;
     kind->complete = (char)complete;
     kind->whole = (char)whole;
+    kind->immediate = (char)immediate;
     kind->needed = PyLong_AsSsize_t(needed);
     kind->extras = PyLong_AsSsize_t(extras);
     kind->class_number = number == NULL ? -1 : PyLong_AsLongLong(number);
@@ -510,20 +530,76 @@ keep_kind(Records *self, PyObject *found)
 /* Taking */
 
 static int
-keep_row(Records *self, const unsigned char *at, uint64_t head)
+reserve_rows(Records *self, size_t count)
 {
-    if (self->count == self->room) {
-        size_t room = self->room ? self->room + self->room / 2 : 1024;
-        const unsigned char **rows = PyMem_Realloc(self->rows, room * sizeof *rows);
-        if (rows == NULL)
-            goto error;
-        self->rows = rows;
-        unsigned char *flags = PyMem_Realloc(self->flags, room);
-        if (flags == NULL)
-            goto error;
-        self->flags = flags;
-        self->room = room;
+    if (count <= self->room)
+        return 0;
+    size_t room = self->room ? self->room : 1024;
+    while (room < count)
+        room += room / 2;
+    const unsigned char **rows = PyMem_Realloc(self->rows, room * sizeof *rows);
+    if (rows == NULL)
+        goto error;
+    self->rows = rows;
+    unsigned char *flags = PyMem_Realloc(self->flags, room);
+    if (flags == NULL)
+        goto error;
+    self->flags = flags;
+    unsigned char *whole = PyMem_Realloc(self->whole, room);
+    if (whole == NULL)
+        goto error;
+    self->whole = whole;
+    self->room = room;
+    return 0;
+error:
+    PyErr_NoMemory();
+    return -1;
+}
+
+/* Have room for records up to a number. */
+static int
+reach(Records *self, size_t number)
+{
+    if (number < self->count)
+        return 0;
+    if (reserve_rows(self, number + 1) < 0)
+        return -1;
+    while (self->count <= number) {
+        if (PyList_Append(self->made, self->missing) < 0)
+            return -1;
+        self->rows[self->count] = NULL;
+        self->flags[self->count] = 0;
+        self->whole[self->count++] = 0;
     }
+    return 0;
+}
+
+static int
+await(Records *self, size_t number)
+{
+    if (self->pending_count == self->pending_room) {
+        size_t room = self->pending_room ? self->pending_room * 2 : 1024;
+        Pending *pending = PyMem_Realloc(self->pending, room * sizeof *pending);
+        if (pending == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        self->pending = pending;
+        self->pending_room = room;
+    }
+    self->pending[self->pending_count++] = (Pending){(uint32_t)number, 0};
+    return 0;
+}
+
+static int
+keep_row(Records *self, const unsigned char *at, uint64_t head, uint64_t elements)
+{
+    size_t number = self->next;
+    if (reach(self, number) < 0)
+        return -1;
+    if (self->rows[number] != NULL)
+        return wrong("there are two records of one number");
+    self->next++;
     PyObject *blank = NULL;
     switch (head) {
     case LIST:
@@ -554,16 +630,12 @@ keep_row(Records *self, const unsigned char *at, uint64_t head)
     }
     if (blank == NULL)
         return -1;
-    int failed = PyList_Append(self->made, blank);
-    Py_DECREF(blank);
-    if (failed)
-        return -1;
-    self->rows[self->count] = at;
-    self->flags[self->count++] = 0;
-    return 0;
-error:
-    PyErr_NoMemory();
-    return -1;
+    PyObject *before = PyList_GET_ITEM(self->made, (Py_ssize_t)number);
+    PyList_SET_ITEM(self->made, (Py_ssize_t)number, blank);
+    Py_DECREF(before);
+    self->rows[number] = at;
+    self->come++;
+    return elements < LONG ? await(self, number) : 0;
 }
 
 static int
@@ -629,17 +701,27 @@ take_control(Records *self, const unsigned char *record, const unsigned char *at
     int number = token.type == UNSIGNED || token.type == SIGNED;
     switch (head) {
     case MORE:
-        if (!self->count)
+        if (!self->next || self->next > self->count ||
+            self->rows[self->next - 1] == NULL)
             break;
-        return extend_row(self, self->count - 1, at, count);
+        return extend_row(self, self->next - 1, at, count);
+    case AT:
+        if (count != 1 || !number || token.value > self->elements ||
+            token.value >= UINT32_MAX ||
+            (token.value < self->count && self->rows[token.value] != NULL))
+            break;
+        self->next = (size_t)token.value;
+        return 0;
     case LATER:
-        if (count < 2 || !number || token.value >= self->count)
+        if (count < 2 || !number || token.value >= self->count ||
+            self->rows[token.value] == NULL)
             break;
         return extend_row(self, (size_t)token.value, skip(at), count - 1);
     case SHAPE:
         return take_shape(self, record);
     case END:
-        if (count != 1 || !number || token.value != self->count)
+        if (count != 1 || !number || token.value != self->count ||
+            self->come != self->count)
             break;
         self->complete = 1;
         return 0;
@@ -667,38 +749,11 @@ take_record(Records *self, Cursor *cursor)
             return -1;
     if (self->complete)
         return wrong("records come after the last");
+    self->elements += array.value;
     if ((head.value >= TEXT && head.value <= RAW_DICT) ||
         (head.value >= FIRST && head.value - FIRST < self->kind_count))
-        return keep_row(self, record, head.value);
+        return keep_row(self, record, head.value, array.value - 1);
     return take_control(self, record, elements, head.value, array.value - 1);
-}
-
-static PyObject *
-records_take(Records *self, PyObject *chunk)
-{
-    if (!PyBytes_Check(chunk)) {
-        PyErr_SetString(PyExc_TypeError, "a chunk is bytes");
-        return NULL;
-    }
-    if (PyList_Append(self->chunks, chunk) < 0)
-        return NULL;
-    Cursor cursor = {(const unsigned char *)PyBytes_AS_STRING(chunk), NULL};
-    cursor.end = cursor.at + PyBytes_GET_SIZE(chunk);
-    Token array;
-    if (read_token(&cursor, &array) < 0)
-        return NULL;
-    if (array.type != ARRAY) {
-        wrong("a chunk holds no records: it is no list");
-        return NULL;
-    }
-    for (uint64_t left = array.value; left; left--)
-        if (take_record(self, &cursor) < 0)
-            return NULL;
-    if (cursor.at != cursor.end) {
-        wrong("a chunk holds no records: something comes behind them");
-        return NULL;
-    }
-    Py_RETURN_NONE;
 }
 
 /* What is needed before an object can be made */
@@ -712,8 +767,12 @@ typedef struct {
 static int
 add_need(Records *self, const unsigned char *whole, uint64_t number, Needs *needs)
 {
-    if (number >= self->count)
-        return wrong("a record refers to what is not there");
+    if (number >= self->count) {
+        if (self->final)
+            return wrong("a record refers to what is not there");
+        needs->missing = 1;
+        return 0;
+    }
     needs->count++;
     if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing)
         needs->missing = 1;
@@ -922,6 +981,24 @@ make_outside(Records *self, size_t number, uint64_t head)
     return made;
 }
 
+/* Whether a descriptor that a record mentions has come; once all have, one that has
+ * not is an error. */
+static int
+has_descriptor(Records *self, size_t number)
+{
+    Elements elements;
+    if (self->final)
+        return 1;
+    if (elements_of(self, number, &elements) < 0)
+        return 0;
+    const unsigned char *at = next_element(self, &elements);
+    Token box = at == NULL ? (Token){NIL, 0, 0} : token_of(at);
+    if (box.type != ARRAY || box.value != 1)
+        return 1;
+    Token place = token_of(at + box.head);
+    return place.type != UNSIGNED || place.value < (uint64_t)self->descriptors;
+}
+
 /* What needs no other object. */
 static int
 make_atom(Records *self, size_t number, unsigned char *whole)
@@ -941,7 +1018,7 @@ make_atom(Records *self, size_t number, unsigned char *whole)
         Needs needs;
         if (needs_of(self, number, whole, PY_SSIZE_T_MAX, -1, &needs) < 0)
             return -1;
-        if (needs.count)
+        if (needs.count || (head == DESCRIPTOR && !has_descriptor(self, number)))
             return 0;
         made = make_outside(self, number, head);
         break;
@@ -987,6 +1064,8 @@ records_make(Records *self, PyObject *array)
     unsigned char *whole = marks_of(self, array);
     if (whole == NULL || (left = PyList_New(0)) == NULL)
         return NULL;
+    memcpy(whole, self->whole, self->count);
+    self->final = 1;
     for (size_t number = 0; number < self->count; number++)
         if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing &&
             make_atom(self, number, whole) < 0)
@@ -1139,9 +1218,14 @@ is_ready(Records *self, size_t number)
         return -1;
     while ((at = next_element(self, &elements)) != NULL) {
         Token token = token_of(at);
-        if ((token.type == UNSIGNED || token.type == SIGNED) &&
-            token.value < self->count &&
-            PyList_GET_ITEM(self->made, (Py_ssize_t)token.value) == self->missing)
+        if (token.type != UNSIGNED && token.type != SIGNED)
+            continue;
+        if (token.value >= self->count) {
+            if (self->final)
+                return wrong("a record refers to what is not there");
+            return 0;
+        }
+        if (PyList_GET_ITEM(self->made, (Py_ssize_t)token.value) == self->missing)
             return 0;
     }
     return 1;
@@ -1245,6 +1329,10 @@ records_fill(Records *self, PyObject *args)
     for (size_t number = 0; number < self->count; number++) {
         Kind *kind = kind_of(self, number);
         PyObject *into = NULL;
+        if (self->flags[number] & FULL) {
+            filled[number] = 1;
+            continue;
+        }
         if (!is_filled(self, number) || (kind != NULL && kind->filler == NULL))
             continue;
         if (kind != NULL && (kind->way == ADAPTED || kind->way == DIRECT)) {
@@ -1279,6 +1367,95 @@ error:
     Py_XDECREF(hashing);
     Py_XDECREF(slow);
     return NULL;
+}
+
+/* While records come: make and fill what has all that it mentions. */
+
+/* 1 if nothing is left to do, or only when all has come; 0 if it has to wait. */
+static int
+advance(Records *self, size_t number)
+{
+    Kind *kind = kind_of(self, number);
+    if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing) {
+        if (make_atom(self, number, self->whole) < 0)
+            return -1;
+        if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing &&
+            make_one(self, number, self->whole) < 0)
+            return -1;
+        if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing)
+            return 0;
+    }
+    if (!is_filled(self, number) || (kind != NULL && kind->filler == NULL))
+        return 1;
+    if (kind != NULL && (kind->way == ADAPTED || kind->way == GENERIC ||
+                         (kind->way == DIRECT && !kind->immediate)))
+        return 1;
+    int ready = is_ready(self, number);
+    if (ready < 1)
+        return ready;
+    if (turn(self, number) < 0)
+        return -1;
+    PyObject *object = PyList_GET_ITEM(self->made, (Py_ssize_t)number);
+    int done = kind != NULL && kind->way == DIRECT
+        ? fill_attributes(self, number, kind, object)
+        : fill_one(self, number, self->whole);
+    if (done == FAILED)
+        return -1;
+    if (done != FILLED)
+        return 0;
+    self->flags[number] |= FULL;
+    return 1;
+}
+
+/* What is mentioned mostly comes right behind what mentions it. */
+static int
+progress(Records *self)
+{
+    size_t left = self->pending_count;
+    for (size_t at = self->pending_count; at-- > 0;) {
+        Pending *pending = &self->pending[at];
+        int done = advance(self, pending->number);
+        if (done < 0)
+            return -1;
+        if (done || ++pending->age == PATIENCE)
+            continue;
+        self->pending[--left] = *pending;
+    }
+    /* Those that wait stand at the end now, in their order. */
+    memmove(self->pending, self->pending + left,
+            (self->pending_count - left) * sizeof *self->pending);
+    self->pending_count -= left;
+    return 0;
+}
+
+static PyObject *
+records_take(Records *self, PyObject *chunk)
+{
+    if (!PyBytes_Check(chunk)) {
+        PyErr_SetString(PyExc_TypeError, "a chunk is bytes");
+        return NULL;
+    }
+    if (PyList_Append(self->chunks, chunk) < 0)
+        return NULL;
+    Cursor cursor = {(const unsigned char *)PyBytes_AS_STRING(chunk), NULL};
+    cursor.end = cursor.at + PyBytes_GET_SIZE(chunk);
+    Token array;
+    if (read_token(&cursor, &array) < 0)
+        return NULL;
+    if (array.type != ARRAY) {
+        wrong("a chunk holds no records: it is no list");
+        return NULL;
+    }
+    for (uint64_t left = array.value; left; left--)
+        if (take_record(self, &cursor) < 0)
+            return NULL;
+    if (cursor.at != cursor.end) {
+        wrong("a chunk holds no records: something comes behind them");
+        return NULL;
+    }
+    if (progress(self) < 0)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 /* The state of an object as a dictionary; NULL without an exception if it does not
@@ -1378,7 +1555,7 @@ checked_number(Records *self, PyObject *argument, size_t *number)
     Py_ssize_t found = PyLong_AsSsize_t(argument);
     if (found == -1 && PyErr_Occurred())
         return -1;
-    if (found < 0 || (size_t)found >= self->count) {
+    if (found < 0 || (size_t)found >= self->count || self->rows[found] == NULL) {
         PyErr_SetString(PyExc_IndexError, "no such record");
         return -1;
     }
@@ -1408,7 +1585,7 @@ static PyObject *
 records_item(PyObject *object, Py_ssize_t place)
 {
     Records *self = (Records *)object;
-    if (place < 0 || (size_t)place >= self->count) {
+    if (place < 0 || (size_t)place >= self->count || self->rows[place] == NULL) {
         PyErr_SetString(PyExc_IndexError, "no such record");
         return NULL;
     }
@@ -1500,7 +1677,7 @@ static int
 records_clear(Records *self)
 {
     size_t kinds = self->kind_count;
-    self->count = self->kind_count = self->extension_count = 0;
+    self->count = self->kind_count = self->extension_count = self->pending_count = 0;
     for (size_t i = 0; i < kinds; i++)
         forget_kind(&self->kinds[i]);
     Py_CLEAR(self->chunks);
@@ -1522,6 +1699,8 @@ records_dealloc(Records *self)
     PyMem_Free(self->flags);
     PyMem_Free(self->kinds);
     PyMem_Free(self->extensions);
+    PyMem_Free(self->whole);
+    PyMem_Free(self->pending);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -1549,6 +1728,11 @@ static PyMethodDef methods[] = {
     {NULL},
 };
 
+static PyMemberDef attributes[] = {
+    {"descriptors", T_PYSSIZET, offsetof(Records, descriptors), 0, "See the plain one."},
+    {NULL},
+};
+
 static PyGetSetDef members[] = {
     {"made", (getter)records_made, NULL, "See the plain one."},
     {"complete", (getter)records_complete, NULL, "See the plain one."},
@@ -1573,6 +1757,7 @@ PyTypeObject RecordsType = {
     .tp_dealloc = (destructor)records_dealloc,
     .tp_methods = methods,
     .tp_getset = members,
+    .tp_members = attributes,
     .tp_as_sequence = &sequence,
 };
 

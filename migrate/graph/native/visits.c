@@ -7,7 +7,17 @@
 enum { READ, CONTAINER, PLAIN, DESCRIBED, DIRECT };
 
 /* What is known of an object that was visited. */
-enum { OUTSIDE_GRAPH = 1, UNCOUNTED = 2, NEEDY = 4 };
+enum { OUTSIDE_GRAPH = 1, UNCOUNTED = 2, NEEDY = 4, VISITED = 8 };
+
+/* Objects that were met one after the other, and are visited in that order. */
+typedef struct {
+    uint32_t next, end;
+} Range;
+
+typedef struct {
+    Range *ranges;
+    size_t count, room;
+} Ranges;
 
 /* States with the same names, for which there is a shape. */
 typedef struct {
@@ -20,6 +30,8 @@ typedef struct {
 } Variant;
 
 #define VARIANTS 16
+/* So many objects that were met together are visited together. */
+#define FEW 64
 
 /* How the instances of a class are read. */
 typedef struct {
@@ -44,9 +56,13 @@ typedef struct {
     PyObject *guide, *shapes, *capture, *live, *chunks;
     uint32_t *table; /* numbers + 1, by identity */
     size_t slots;
-    unsigned char *flags; /* of what was visited */
-    uint32_t *bounds;     /* what had been met after each visit; if rows are kept */
-    size_t visited, room;
+    unsigned char *flags; /* by number */
+    uint32_t *parents;    /* who was the first to meet each; if rows are kept */
+    size_t known, room;   /* how many have these */
+    Ranges few, many; /* to be visited, the last first */
+    Range active;     /* being visited */
+    size_t visited, current;
+    size_t written; /* the number after that of the last record that was written */
     Plan **plans;
     size_t plan_slots, plan_count;
     uint32_t *mentions; /* pairs: an object, and what it needs */
@@ -358,6 +374,19 @@ declare(Visits *self, uint32_t head)
     return 0;
 }
 
+/* Say which number the next record has, where that is not the next one. */
+static int
+place_record(Visits *self)
+{
+    size_t expected = self->written;
+    self->written = self->current + 1;
+    if (self->current == expected)
+        return 0;
+    if (open_record(self, 2) < 0 || write_unsigned(&self->out, AT) < 0)
+        return -1;
+    return write_unsigned(&self->out, self->current);
+}
+
 /* One record, element by element */
 
 static int
@@ -375,6 +404,8 @@ begin(Visits *self, uint32_t head, Py_ssize_t elements)
         return 0;
     }
     if (head >= FIRST && declare(self, head) < 0)
+        return -1;
+    if (place_record(self) < 0)
         return -1;
     self->open = elements < WIDTH ? elements : WIDTH;
     self->left = elements - self->open;
@@ -478,26 +509,59 @@ put(Visits *self, PyObject *element)
 }
 
 static int
-reserve_visits(Visits *self)
+reserve_marks(Visits *self, size_t count)
 {
-    if (self->visited < self->room)
+    if (count <= self->room)
         return 0;
-    size_t room = self->room ? self->room + self->room / 2 : 1024;
+    size_t room = self->room ? self->room : 1024;
+    while (room < count)
+        room += room / 2;
     unsigned char *flags = PyMem_Realloc(self->flags, room);
     if (flags == NULL)
         goto error;
     self->flags = flags;
     if (self->rows != Py_None) {
-        uint32_t *bounds = PyMem_Realloc(self->bounds, room * sizeof *bounds);
-        if (bounds == NULL)
+        uint32_t *parents = PyMem_Realloc(self->parents, room * sizeof *parents);
+        if (parents == NULL)
             goto error;
-        self->bounds = bounds;
+        self->parents = parents;
     }
     self->room = room;
     return 0;
 error:
     PyErr_NoMemory();
     return -1;
+}
+
+/* Have those visited next that were met since the last time. */
+static int
+queue(Visits *self, uint32_t parent)
+{
+    size_t known = self->known, count = (size_t)PyList_GET_SIZE(self->objects);
+    if (known == count)
+        return 0;
+    if (reserve_marks(self, count) < 0)
+        return -1;
+    Ranges *into = count - known > FEW ? &self->many : &self->few;
+    if (into->count == into->room) {
+        size_t room = into->room ? into->room * 2 : 64;
+        Range *ranges = PyMem_Realloc(into->ranges, room * sizeof *ranges);
+        if (ranges == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        into->ranges = ranges;
+        into->room = room;
+    }
+    into->ranges[into->count++] = (Range){(uint32_t)known, (uint32_t)count};
+    memset(self->flags + known, 0, count - known);
+    for (size_t number = known; self->rows != Py_None && number < count; number++) {
+        self->parents[number] = parent;
+        if (PyList_Append(self->rows, Py_None) < 0)
+            return -1;
+    }
+    self->known = count;
+    return 0;
 }
 
 static unsigned char
@@ -516,16 +580,14 @@ flags_of(long head)
 static int
 done(Visits *self, Plan *plan, unsigned char flags)
 {
-    if (self->rows != Py_None) {
-        if (self->row != NULL) {
-            int failed = PyList_Append(self->rows, self->row);
-            Py_CLEAR(self->row);
-            if (failed)
-                return -1;
-        }
-        self->bounds[self->visited] = (uint32_t)PyList_GET_SIZE(self->objects);
+    if (self->row != NULL) {
+        PyObject *row = self->row;
+        self->row = NULL;
+        if (PyList_SetItem(self->rows, (Py_ssize_t)self->current, row) < 0)
+            return -1;
     }
-    self->flags[self->visited++] = flags;
+    self->flags[self->current] = flags | VISITED;
+    self->visited++;
     if (!(flags & UNCOUNTED))
         plan->count++;
     return 0;
@@ -536,7 +598,8 @@ static int
 note(Visits *self, int64_t needed)
 {
     if (needed < 0 ||
-        ((size_t)needed < self->visited && !(self->flags[needed] & NEEDY)))
+        ((size_t)needed < self->known && self->flags[needed] & VISITED &&
+         !(self->flags[needed] & NEEDY)))
         return 0;
     if (self->mention_count == self->mention_room) {
         size_t room = self->mention_room ? self->mention_room * 2 : 1024;
@@ -593,7 +656,7 @@ visit_read(Visits *self, Plan *plan, PyObject *object)
             Py_INCREF(record);
             Py_XSETREF(self->row, record);
         }
-        else if (write_record(self, record) < 0)
+        else if (place_record(self) < 0 || write_record(self, record) < 0)
             goto end;
         failed = done(self, plan, flags_of(number));
         goto end;
@@ -803,9 +866,8 @@ visit_plain(Visits *self, Plan *plan, PyObject *object)
     PyObject *type = (PyObject *)plan->type;
     Variant *variant = find_variant(plan, type, 0, state);
     if (variant == NULL) {
-        size_t before = self->visited;
         failed = visit_read(self, plan, object);
-        if (!failed && self->flags[before] & OUTSIDE_GRAPH)
+        if (!failed && self->flags[self->current] & OUTSIDE_GRAPH)
             goto end;
         /* The same shape is found again by its names; not where names stand in the
          * record, for they are spelled in another way there. */
@@ -1064,9 +1126,9 @@ end:
 static int
 visit(Visits *self)
 {
-    PyObject *object = PyList_GET_ITEM(self->objects, (Py_ssize_t)self->visited);
+    PyObject *object = PyList_GET_ITEM(self->objects, (Py_ssize_t)self->current);
     Plan *plan = plan_of(self, Py_TYPE(object));
-    if (plan == NULL || reserve_visits(self) < 0)
+    if (plan == NULL)
         return -1;
     switch (plan->way) {
     case CONTAINER:
@@ -1082,19 +1144,42 @@ visit(Visits *self)
     }
 }
 
+/* Choose what is visited next: those that were met together and are few come first; of
+ * many, one with all below it before the next. */
+static int
+next_object(Visits *self)
+{
+    if (self->active.next == self->active.end) {
+        if (self->few.count)
+            self->active = self->few.ranges[--self->few.count];
+        else if (self->many.count) {
+            Range *range = &self->many.ranges[self->many.count - 1];
+            self->current = range->next++;
+            if (range->next == range->end)
+                self->many.count--;
+            return 1;
+        }
+        else
+            return 0;
+    }
+    self->current = self->active.next++;
+    return 1;
+}
+
 /* Methods */
 
 static PyObject *
 visits_drain(Visits *self, PyObject *Py_UNUSED(none))
 {
     Py_ssize_t chunks = PyList_GET_SIZE(self->chunks);
-    while (self->visited < (size_t)PyList_GET_SIZE(self->objects)) {
-        if (visit(self) < 0)
+    if (queue(self, 0) < 0)
+        return NULL;
+    while (PyList_GET_SIZE(self->chunks) == chunks && next_object(self))
+        if (visit(self) < 0 || queue(self, (uint32_t)self->current) < 0)
             return NULL;
-        if (PyList_GET_SIZE(self->chunks) > chunks)
-            break;
-    }
-    return PyBool_FromLong(self->visited == (size_t)PyList_GET_SIZE(self->objects));
+    int done = self->active.next == self->active.end && !self->few.count &&
+        !self->many.count;
+    return PyBool_FromLong(done);
 }
 
 static PyObject *
@@ -1114,8 +1199,8 @@ static PyObject *
 visits_moves(Visits *self, PyObject *object)
 {
     int64_t number = find(self, object);
-    int moves = number >= 0 && (size_t)number < self->visited &&
-        !(self->flags[number] & OUTSIDE_GRAPH);
+    int moves = number >= 0 && (size_t)number < self->known &&
+        self->flags[number] & VISITED && !(self->flags[number] & OUTSIDE_GRAPH);
     return PyBool_FromLong(moves);
 }
 
@@ -1129,15 +1214,11 @@ visits_parent(Visits *self, PyObject *argument)
         PyErr_SetString(PyExc_ValueError, "records are written, not kept");
         return NULL;
     }
-    size_t low = 0, high = self->visited;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (number < self->bounds[middle])
-            high = middle;
-        else
-            low = middle + 1;
+    if (number >= self->known) {
+        PyErr_SetString(PyExc_IndexError, "no such object");
+        return NULL;
     }
-    return PyLong_FromSize_t(low);
+    return PyLong_FromUnsignedLong(self->parents[number]);
 }
 
 static PyObject *
@@ -1145,7 +1226,7 @@ visits_knots(Visits *self, PyObject *Py_UNUSED(none))
 {
     for (size_t at = 0; at < self->mention_count; at++) {
         uint32_t number = self->mentions[at];
-        if (number < self->visited && self->flags[number] & NEEDY)
+        if (number < self->known && self->flags[number] & NEEDY)
             Py_RETURN_TRUE;
     }
     Py_RETURN_FALSE;
@@ -1310,7 +1391,9 @@ visits_dealloc(Visits *self)
     PyObject_GC_UnTrack(self);
     visits_clear(self);
     PyMem_Free(self->flags);
-    PyMem_Free(self->bounds);
+    PyMem_Free(self->parents);
+    PyMem_Free(self->few.ranges);
+    PyMem_Free(self->many.ranges);
     PyMem_Free(self->mentions);
     buffer_clear(&self->out);
     Py_TYPE(self)->tp_free((PyObject *)self);
