@@ -25,6 +25,7 @@ from migrate.errors import (
     MigrationError,
     PeerLost,
 )
+from migrate.graph.collector import promote, uncollected
 from migrate.handover import Event, State
 from migrate.identity import Login
 from migrate.life import ADOPTED, COMMITTED, LifeWatch
@@ -60,6 +61,7 @@ class RecipientConversation(RecipientRequest):
         self._watch: LifeWatch | None = None
         self._root: Any = None
         self._descriptors = 0
+        self._still = contextlib.ExitStack()
 
     # What a caller asks for.
 
@@ -122,6 +124,10 @@ class RecipientConversation(RecipientRequest):
         See L{migrate.handover.Effect}.
         """
         assert self._loader is not None
+        if not self._chunks:
+            # Until it is adopted or discarded: a collection after every piece would
+            # go through all that has come so far.
+            self._still.enter_context(uncollected())
         self._chunks += 1
         self._recordBytes += len(message.data)
         if self._recordBytes > GRAPH:
@@ -204,6 +210,8 @@ class RecipientConversation(RecipientRequest):
             loader.adopt()
             wish.adopted(root)
         finally:
+            promote()
+            self._still.close()
             claimed, self._claimed = self._claimed, None
             if claimed is not None:
                 claimed.callback(root)
@@ -214,6 +222,7 @@ class RecipientConversation(RecipientRequest):
         """
         loader, self._loader = self._loader, None
         self._root = self._end = None
+        self._still.close()
         if self._receiver is not None:
             closeAll(self._receiver.take())
         if loader is not None:

@@ -12,6 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def promote() -> None:
+    """
+    Take all objects there are for old ones, without looking at any: they have just
+    come to stay.
+    """
+    if not gc.get_freeze_count():
+        gc.freeze()
+        gc.unfreeze()
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """
