@@ -342,9 +342,7 @@ class ILoader(Interface):
         """
         Take descriptors as they come, in their order, before or between pieces.
 
-        @param filenos: the loader owns them from this call on, whether it raises or
-            not.
-        @raise migrate.errors.LoadError: one of them is no open descriptor.
+        @param filenos: non-inheritable; the loader owns them from this call on.
         """
 
     def finish(filenos: Sequence[int]) -> Any:

@@ -20,7 +20,6 @@ from migrate.conversation import Deadlines, errorOf
 from migrate.credentials import UserPolicy
 from migrate.descriptors import closeAll
 from migrate.errors import (
-    LoadError,
     MalformedTable,
     MigrationError,
     PeerLost,
@@ -82,11 +81,7 @@ class RecipientConversation(RecipientRequest):
         """
         if self._loader is not None and self._receiver is not None:
             self._descriptors += len(self._receiver.inbox)
-            try:
-                self._loader.receive(self._receiver.take())
-            except LoadError as error:
-                self.happen(Event.DENY, error)
-                return
+            self._loader.receive(self._receiver.take())
         self._checkComplete()
 
     def secondaryBroke(self, error: MigrationError) -> None:

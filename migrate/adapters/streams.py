@@ -27,6 +27,10 @@ DO_READ = "@doRead"
 DO_WRITE = "@doWrite"
 
 
+# Neither descriptors that wait, nor a host that is looked up, nor methods of its own.
+_USUAL = (None, False, None, None)
+
+
 class QueuedDescriptors(list[int]):
     """
     Descriptors that wait to be sent to a peer, and that belong to nobody else
@@ -93,6 +97,8 @@ class StreamAdapter(SocketAdapter):
         See L{migrate.interfaces.IDirectAdapter.restore}.
         """
         super().restore(obj, values, loading)
+        if values[8:] == _USUAL:
+            return
         descriptors, resolving, doRead, doWrite = values[8:]
         if doRead is not None:
             obj.doRead = doRead

@@ -11,6 +11,7 @@ import _socket
 import os
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet import abstract
@@ -181,7 +182,8 @@ def _socketOf(obj: Any, values: tuple[Any, ...], loading: ILoading) -> socket.so
     try:
         skt = socket.socket(family, kind, protocol, fileno)
     except OSError as error:
-        os.close(fileno)
+        with suppress(OSError):
+            os.close(fileno)
         raise LoadError(f"no socket came for a {type(obj).__name__}") from error
     if skt.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != kind:
         skt.close()

@@ -60,18 +60,11 @@ class GraphLoader(ABC):
         Drop what was taken.
         """
 
-    @abstractmethod
-    def _came(self) -> None:
-        """
-        More descriptors have come.
-        """
-
     def receive(self, filenos: Sequence[int]) -> None:
         """
         See L{ILoader.receive}.
         """
         self._loading.receive(filenos)
-        self._came()
 
     def feed(self, chunk: bytes) -> None:
         """
@@ -163,12 +156,6 @@ class TableLoader(GraphLoader):
         See L{GraphLoader}.
         """
         self._records.take(chunk)
-
-    def _came(self) -> None:
-        """
-        See L{GraphLoader}.
-        """
-        self._records.descriptors = self._loading.descriptors
 
     def _make(self) -> list[Any]:
         """

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from migrate.errors import CannotResolve, LoadError, LocalProtocolError, MalformedTable
+from migrate.errors import CannotResolve, LocalProtocolError, MalformedTable
 from migrate.graph.environment import Environment
 from migrate.graph.names import permitCall, resolve
 from migrate.graph.planner import REACTOR
@@ -31,6 +32,7 @@ class Loading:
     One arrival.
 
     @ivar reactor: see L{ILoading}.
+    @ivar filenos: the descriptors that came, in their order.
     @ivar number: the object that is being made or filled; whatever it asks to
         be done after the fill is done in the reverse order of these.
     """
@@ -41,7 +43,7 @@ class Loading:
         self.reactor = environment.reactor
         self.number = 0
         self._environment = environment
-        self._filenos: list[int] = []
+        self.filenos: list[int] = []
         self._unowned: set[int] = set()
         self._resolved: dict[Named, Any] = {}
         self._afterFill: list[tuple[int, Action]] = []
@@ -115,33 +117,18 @@ class Loading:
     def receive(self, filenos: Sequence[int]) -> None:
         """
         Own descriptors that came, until adapters do.
-
-        @raise LoadError: one of them is no open descriptor.
         """
-        self._filenos += filenos
+        self.filenos += filenos
         self._unowned.update(filenos)
-        for fileno in filenos:
-            try:
-                os.set_inheritable(fileno, False)
-            except OSError as e:
-                self._unowned.discard(fileno)
-                raise LoadError(f"descriptor {fileno} is not open: {e}") from e
-
-    @property
-    def descriptors(self) -> int:
-        """
-        How many descriptors have come.
-        """
-        return len(self._filenos)
 
     def descriptor(self, place: Any) -> Descriptor:
         """
         @param place: a descriptor's number in the records.
         @raise MalformedTable: there is no such descriptor.
         """
-        if type(place) is not int or not 0 <= place < len(self._filenos):
+        if type(place) is not int or not 0 <= place < len(self.filenos):
             raise MalformedTable(f"there is no descriptor {place!r}")
-        return Descriptor(self._filenos[place])
+        return Descriptor(self.filenos[place])
 
     def settle(self) -> None:
         """
@@ -199,4 +186,5 @@ class Loading:
         Close the descriptors that nobody owns.
         """
         while self._unowned:
-            os.close(self._unowned.pop())
+            with suppress(OSError):
+                os.close(self._unowned.pop())

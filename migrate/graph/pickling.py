@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from migrate.errors import MalformedTable
 from migrate.graph import records as r
+from migrate.graph.dumping import streamed, written
 from migrate.graph.environment import Environment
 from migrate.graph.loader import TableLoader
 from migrate.graph.table import TableSerializer
@@ -91,7 +92,7 @@ class PickleSerializer(TableSerializer):
         """
         See L{ISerializer.dump}.
         """
-        dump: Any = super().dump(root, label, environment)
+        dump = written(root, label, environment)
         dump.chunks = list(_pickled(dump.chunks))
         return dump
 
@@ -99,7 +100,7 @@ class PickleSerializer(TableSerializer):
         """
         See L{ISerializer.stream}.
         """
-        dump: Any = super().stream(root, label, environment)
+        dump = streamed(root, label, environment)
         dump.chunks = _pickled(dump.chunks)
         return dump
 

@@ -24,7 +24,6 @@ class Records(Sequence[Record]):
 
     @ivar made: the objects by number; C{missing} for those that need others.
     @ivar complete: whether the end has come.
-    @ivar descriptors: how many descriptors have come, as one is told.
     """
 
     def __init__(
@@ -39,12 +38,11 @@ class Records(Sequence[Record]):
         @param shapeCame: called with the record of a shape; adds the kind of the
             next head, and returns it.
         @param loading: its C{number} is set to that of an object that is being
-            made or filled.
+            made or filled; its C{filenos} are the descriptors that have come.
         @param missing: stands for what is not made yet.
         """
         self.made: list[Any] = []
         self.complete = False
-        self.descriptors = 0
         self._rows: list[Record | None] = []
         self._next = 0
         self._left = self._elements = 0

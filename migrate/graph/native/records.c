@@ -5,7 +5,6 @@
  * Whatever is in a chunk is checked when it comes: nothing that is read later can lead
  * out of it. */
 #include "native.h"
-#include <structmember.h>
 
 /* What is known of a record. */
 enum { EXTENDED = 1, TOWER = 2, FULL = 4 };
@@ -60,7 +59,7 @@ typedef struct {
     size_t count, room, come;
     size_t next;     /* the number of the next record */
     size_t elements; /* that have come: no more objects than these are mentioned */
-    Py_ssize_t descriptors; /* that have come */
+    PyObject *filenos; /* the descriptors that have come */
     Pending *pending;
     size_t pending_count, pending_room;
     Kind *kinds;
@@ -72,6 +71,7 @@ typedef struct {
 } Records;
 
 static PyObject *malformed;
+static PyObject *descriptor_type;
 static PyObject *empty_tuple;
 static PyObject *str_number;
 
@@ -160,9 +160,8 @@ token_at(const unsigned char *at)
     }
 }
 
-/* The token at a place, of which all bytes are there. */
 static Token
-token_of(const unsigned char *at)
+long_token(const unsigned char *at)
 {
     Token token = token_at(at);
     int bytes = (int)token.head - 1;
@@ -175,18 +174,38 @@ token_of(const unsigned char *at)
     return token;
 }
 
+/* The token at a place, of which all bytes are there; most are short. */
+static inline Token
+token_of(const unsigned char *at)
+{
+    unsigned char mark = *at;
+    if (mark <= 0x7f)
+        return (Token){UNSIGNED, mark, 1};
+    if (mark <= 0x9f && mark >= 0x90)
+        return (Token){ARRAY, mark & 0x0f, 1};
+    if (mark <= 0xbf && mark >= 0xa0)
+        return (Token){STR, mark & 0x1f, 1};
+    if (mark == 0xcd)
+        return (Token){UNSIGNED, (uint64_t)at[1] << 8 | at[2], 3};
+    return long_token(at);
+}
+
 /* The same where bytes may lack; the cursor is left behind it. */
 static int
 read_token(Cursor *cursor, Token *token)
 {
-    if (need(cursor, 1) < 0)
-        return -1;
-    *token = token_at(cursor->at);
+    if (cursor->end - cursor->at >= 9)
+        *token = token_of(cursor->at);
+    else {
+        if (need(cursor, 1) < 0)
+            return -1;
+        *token = token_at(cursor->at);
+        if (token->type != NOTHING && need(cursor, token->head) < 0)
+            return -1;
+        *token = token_of(cursor->at);
+    }
     if (token->type == NOTHING)
         return wrong("a chunk holds no records: something that no record has");
-    if (need(cursor, token->head) < 0)
-        return -1;
-    *token = token_of(cursor->at);
     cursor->at += token->head;
     if (token->type == STR || token->type == BIN) {
         if (need(cursor, token->value) < 0)
@@ -218,18 +237,27 @@ check_element(Cursor *cursor)
     return 0;
 }
 
-/* Behind an element that was checked. */
-static const unsigned char *
-skip(const unsigned char *at)
+/* Behind an element that was checked, and that begins with a token. */
+static inline const unsigned char *
+skip_token(const unsigned char *at, Token token)
 {
-    Token token = token_of(at);
     at += token.head;
     if (token.type == STR || token.type == BIN)
         return at + token.value;
     if (token.type == ARRAY)
-        for (uint64_t left = token.value; left; left--)
-            at = skip(at);
+        for (uint64_t left = token.value; left; left--) {
+            Token inner = token_of(at);
+            at += inner.head;
+            if (inner.type == STR || inner.type == BIN)
+                at += inner.value;
+        }
     return at;
+}
+
+static inline const unsigned char *
+skip(const unsigned char *at)
+{
+    return skip_token(at, token_of(at));
 }
 
 /* Values */
@@ -326,10 +354,9 @@ literal(const unsigned char *at)
 }
 
 /* An element as the object that it is; a new reference. */
-static PyObject *
-value_of(Records *self, const unsigned char *at)
+static inline PyObject *
+value_of_token(Records *self, const unsigned char *at, Token token)
 {
-    Token token = token_of(at);
     if (token.type == UNSIGNED || token.type == SIGNED) {
         if (token.value >= (uint64_t)PyList_GET_SIZE(self->made)) {
             wrong("a record refers to what is not there");
@@ -342,6 +369,12 @@ value_of(Records *self, const unsigned char *at)
     if (token.type == ARRAY)
         return unboxed(at, token);
     return atom_of(at, token, 1);
+}
+
+static PyObject *
+value_of(Records *self, const unsigned char *at)
+{
+    return value_of_token(self, at, token_of(at));
 }
 
 /* Elements of a record, one after the other */
@@ -372,23 +405,40 @@ elements_of(Records *self, size_t number, Elements *elements)
     return elements->more == NULL && PyErr_Occurred() ? -1 : 0;
 }
 
-/* The next element; NULL after the last. */
-static const unsigned char *
-next_element(Records *self, Elements *elements)
+/* Go on to the next extension, if there is one. */
+static int
+next_extension(Records *self, Elements *elements)
 {
     while (!elements->left) {
         if (elements->more == NULL ||
             elements->next == PyList_GET_SIZE(elements->more))
-            return NULL;
+            return 0;
         PyObject *place = PyList_GET_ITEM(elements->more, elements->next++);
         Extension *extension = &self->extensions[PyLong_AsSize_t(place)];
         elements->at = extension->at;
         elements->left = extension->count;
     }
+    return 1;
+}
+
+/* The next element; NULL after the last. */
+static inline const unsigned char *
+next_token(Records *self, Elements *elements, Token *token)
+{
+    if (!elements->left && !next_extension(self, elements))
+        return NULL;
     const unsigned char *at = elements->at;
-    elements->at = skip(at);
+    *token = token_of(at);
+    elements->at = skip_token(at, *token);
     elements->left--;
     return at;
+}
+
+static const unsigned char *
+next_element(Records *self, Elements *elements)
+{
+    Token token;
+    return next_token(self, elements, &token);
 }
 
 static Py_ssize_t
@@ -791,9 +841,8 @@ needs_of(Records *self, size_t number, const unsigned char *whole, Py_ssize_t li
     memset(needs, 0, sizeof *needs);
     if (elements_of(self, number, &elements) < 0)
         return -1;
-    const unsigned char *at;
-    while (limit-- > 0 && (at = next_element(self, &elements)) != NULL) {
-        Token token = token_of(at);
+    Token token;
+    while (limit-- > 0 && next_token(self, &elements, &token) != NULL) {
         if ((token.type == UNSIGNED || token.type == SIGNED) &&
             add_need(self, whole, token.value, needs) < 0)
             return -1;
@@ -815,7 +864,9 @@ values_of(Records *self, size_t number, Py_ssize_t limit)
         count = limit;
     PyObject *values = PyList_New(count);
     for (Py_ssize_t i = 0; values != NULL && i < count; i++) {
-        PyObject *value = value_of(self, next_element(self, &elements));
+        Token token;
+        const unsigned char *at = next_token(self, &elements, &token);
+        PyObject *value = value_of_token(self, at, token);
         if (value == NULL)
             Py_CLEAR(values);
         else
@@ -996,7 +1047,27 @@ has_descriptor(Records *self, size_t number)
     if (box.type != ARRAY || box.value != 1)
         return 1;
     Token place = token_of(at + box.head);
-    return place.type != UNSIGNED || place.value < (uint64_t)self->descriptors;
+    return place.type != UNSIGNED ||
+        place.value < (uint64_t)PyList_GET_SIZE(self->filenos);
+}
+
+static PyObject *
+make_descriptor(Records *self, size_t number)
+{
+    Elements elements;
+    Token token;
+    if (elements_of(self, number, &elements) < 0)
+        return NULL;
+    const unsigned char *at = next_token(self, &elements, &token);
+    if (at != NULL && token.type == ARRAY && token.value == 1 && !elements.left) {
+        Token place = token_of(at + token.head);
+        if (place.type == UNSIGNED &&
+            place.value < (uint64_t)PyList_GET_SIZE(self->filenos))
+            return PyObject_CallOneArg(
+                descriptor_type,
+                PyList_GET_ITEM(self->filenos, (Py_ssize_t)place.value));
+    }
+    return make_outside(self, number, DESCRIPTOR);
 }
 
 /* What needs no other object. */
@@ -1020,7 +1091,8 @@ make_atom(Records *self, size_t number, unsigned char *whole)
             return -1;
         if (needs.count || (head == DESCRIPTOR && !has_descriptor(self, number)))
             return 0;
-        made = make_outside(self, number, head);
+        made = head == DESCRIPTOR ? make_descriptor(self, number)
+                                  : make_outside(self, number, head);
         break;
     }
     case TEXT:
@@ -1213,11 +1285,10 @@ static int
 is_ready(Records *self, size_t number)
 {
     Elements elements;
-    const unsigned char *at;
+    Token token;
     if (elements_of(self, number, &elements) < 0)
         return -1;
-    while ((at = next_element(self, &elements)) != NULL) {
-        Token token = token_of(at);
+    while (next_token(self, &elements, &token) != NULL) {
         if (token.type != UNSIGNED && token.type != SIGNED)
             continue;
         if (token.value >= self->count) {
@@ -1236,6 +1307,8 @@ static int
 fill_attributes(Records *self, size_t number, Kind *kind, PyObject *object)
 {
     Elements elements;
+    Token token;
+    const unsigned char *at;
     Py_ssize_t count = PyTuple_GET_SIZE(kind->names);
     Py_ssize_t all = count_elements(self, number);
     if (all < 0)
@@ -1246,7 +1319,8 @@ fill_attributes(Records *self, size_t number, Kind *kind, PyObject *object)
     if (elements_of(self, number, &elements) < 0)
         return FAILED;
     for (Py_ssize_t i = 0; i < count - kind->extras; i++) {
-        PyObject *value = value_of(self, next_element(self, &elements));
+        at = next_token(self, &elements, &token);
+        PyObject *value = value_of_token(self, at, token);
         if (value == NULL)
             return FAILED;
         /* No class attribute of these names has a say: see migrate.graph.kinds. */
@@ -1260,7 +1334,8 @@ fill_attributes(Records *self, size_t number, Kind *kind, PyObject *object)
         return FILLED;
     PyObject *values = PyTuple_New(kind->extras);
     for (Py_ssize_t i = 0; values != NULL && i < kind->extras; i++) {
-        PyObject *value = value_of(self, next_element(self, &elements));
+        at = next_token(self, &elements, &token);
+        PyObject *value = value_of_token(self, at, token);
         if (value == NULL)
             Py_CLEAR(values);
         else
@@ -1390,9 +1465,11 @@ advance(Records *self, size_t number)
     if (kind != NULL && (kind->way == ADAPTED || kind->way == GENERIC ||
                          (kind->way == DIRECT && !kind->immediate)))
         return 1;
-    int ready = is_ready(self, number);
-    if (ready < 1)
-        return ready;
+    if (kind == NULL) {
+        int ready = is_ready(self, number);
+        if (ready < 1)
+            return ready;
+    }
     if (turn(self, number) < 0)
         return -1;
     PyObject *object = PyList_GET_ITEM(self->made, (Py_ssize_t)number);
@@ -1643,6 +1720,13 @@ records_init(Records *self, PyObject *args, PyObject *keywords)
     Py_INCREF(self->loading = loading);
     Py_INCREF(self->shape_came = came);
     Py_INCREF(self->missing = missing);
+    self->filenos = PyObject_GetAttrString(loading, "filenos");
+    if (self->filenos == NULL)
+        return -1;
+    if (!PyList_CheckExact(self->filenos)) {
+        PyErr_SetString(PyExc_TypeError, "descriptors are a list");
+        return -1;
+    }
     self->chunks = PyList_New(0);
     self->extended = PyDict_New();
     self->made = PyList_New(0);
@@ -1657,6 +1741,7 @@ records_traverse(Records *self, visitproc visit, void *arg)
     Py_VISIT(self->missing);
     Py_VISIT(self->natives);
     Py_VISIT(self->loading);
+    Py_VISIT(self->filenos);
     Py_VISIT(self->shape_came);
     Py_VISIT(self->extended);
     for (size_t i = 0; i < self->kind_count; i++) {
@@ -1685,6 +1770,7 @@ records_clear(Records *self)
     Py_CLEAR(self->missing);
     Py_CLEAR(self->natives);
     Py_CLEAR(self->loading);
+    Py_CLEAR(self->filenos);
     Py_CLEAR(self->shape_came);
     Py_CLEAR(self->extended);
     return 0;
@@ -1728,11 +1814,6 @@ static PyMethodDef methods[] = {
     {NULL},
 };
 
-static PyMemberDef attributes[] = {
-    {"descriptors", T_PYSSIZET, offsetof(Records, descriptors), 0, "See the plain one."},
-    {NULL},
-};
-
 static PyGetSetDef members[] = {
     {"made", (getter)records_made, NULL, "See the plain one."},
     {"complete", (getter)records_complete, NULL, "See the plain one."},
@@ -1757,7 +1838,6 @@ PyTypeObject RecordsType = {
     .tp_dealloc = (destructor)records_dealloc,
     .tp_methods = methods,
     .tp_getset = members,
-    .tp_members = attributes,
     .tp_as_sequence = &sequence,
 };
 
@@ -1769,9 +1849,14 @@ records_prepare(void)
         return -1;
     malformed = PyObject_GetAttrString(errors, "MalformedTable");
     Py_DECREF(errors);
+    PyObject *model = PyImport_ImportModule("migrate.model");
+    if (model == NULL)
+        return -1;
+    descriptor_type = PyObject_GetAttrString(model, "Descriptor");
+    Py_DECREF(model);
     empty_tuple = PyTuple_New(0);
     str_number = PyUnicode_InternFromString("number");
-    if (!malformed || !empty_tuple || !str_number)
+    if (!malformed || !descriptor_type || !empty_tuple || !str_number)
         return -1;
     return PyType_Ready(&RecordsType);
 }
