@@ -299,6 +299,19 @@ class IPolicy(Interface):
         """
 
 
+class ILargeBytes(Interface):
+    """
+    Takes large byte strings out of the records.
+    """
+
+    def write(parts: Sequence[memoryview]) -> int:
+        """
+        @return: a descriptor of a file that has these bytes, one after the other, and
+            that nobody can change; it goes with the others, and is not the walk's.
+        @raise OSError: there is no room for it.
+        """
+
+
 class IDump(Interface):
     """
     A graph written down.

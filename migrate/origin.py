@@ -59,9 +59,8 @@ class OriginConversation(OriginGrant):
         transfer = self._claimed()
         if transfer.rehearsal is (self.machine.state is State.TRANSFERRING):
             raise RemoteProtocolError("it was claimed for something else")
-        # What passes is waited for, and a copy is sent when there is time: then
-        # nothing must be under way.
-        first = transfer.rehearsal or time.monotonic() < self._patience
+        # What passes is waited for: then nothing must be under way.
+        first = time.monotonic() < self._patience
         transfer.capture(self.deadlines.transfer, first)
 
     def doPause(self, _: object) -> None:

@@ -8,15 +8,17 @@ It must not know the states of the conversation.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
 from migrate.errors import PeerLost, RemoteProtocolError
 from migrate.graph import Environment
+from migrate.graph.large import Uncopied
 from migrate.graph.survey import Survey
-from migrate.interfaces import IDump, ISecondarySender, ISerializer
+from migrate.interfaces import IDump, ILargeBytes, ISecondarySender, ISerializer
 from migrate.janitor import Janitor
+from migrate.memory import MemoryFiles, isAvailable
 from migrate.wire import End, Message, slices
 
 COPYING = 1.0
@@ -96,6 +98,9 @@ class Transfer:
     survey: Survey | None = attrs.field(default=None, init=False)
     _sent: int = attrs.field(default=0, init=False)
     _passed: int = attrs.field(default=0, init=False)
+    _files: MemoryFiles | None = attrs.field(
+        factory=lambda: MemoryFiles() if isAvailable() else None, init=False
+    )
     _marks: dict[str, float] = attrs.field(factory=dict, init=False)
     _dump: IDump | None = attrs.field(default=None, init=False)
     _janitor: Janitor | None = attrs.field(default=None, init=False)
@@ -107,7 +112,7 @@ class Transfer:
         """
         began = time.monotonic()
         try:
-            return self._write(self._serializer.audit)
+            return self._write(self._serializer.audit, Uncopied())
         finally:
             self.spent = time.monotonic() - began
 
@@ -116,23 +121,30 @@ class Transfer:
         Write the graph down.
 
         @param limit: seconds that the turn may take from now on.
-        @param first: whether all of it is to be written before anything is sent;
-            otherwise it is written while it is sent.
+        @param first: whether to look at all of it before anything is sent; it is
+            written while it is sent.
         @raise migrate.errors.CannotMigrate: the graph cannot move any more.
         """
         self._marks = {"begin": time.monotonic()}
         self.deadline = self._marks["begin"] + limit
         if first:
-            self._dump = self._write(self._serializer.dump)
+            self.audit()
+        if self.rehearsal:
+            self._dump = self._write(self._serializer.dump, self._files)
             self._mark("capture")
         else:
-            self._dump = self._write(self._serializer.stream)
+            self._dump = self._write(self._serializer.stream, self._files)
 
-    def _write(self, write: Callable[[object, str, Environment], IDump]) -> IDump:
+    def _write(
+        self,
+        write: Callable[[object, str, Environment], IDump],
+        large: ILargeBytes | None,
+    ) -> IDump:
         """
         @return: what a serializer makes of the graph.
         """
-        return write(self.offer.root, self.offer.name, self.offer.environment)
+        environment = attrs.evolve(self.offer.environment, large=large)
+        return write(self.offer.root, self.offer.name, environment)
 
     def _mark(self, step: str) -> None:
         """
@@ -214,9 +226,21 @@ class Transfer:
                 sendNow(part, self.deadline)
                 chunks += 1
             self._sent += len(chunk)
-            waiting = dump.filenos[self._passed :]
-            self._passed += self._sender.offer(waiting, self.deadline)
+            self._pass(dump.filenos)
         return chunks
+
+    def _pass(self, filenos: Sequence[int]) -> None:
+        """
+        Send descriptors while the records are still being written: files all at once,
+        for they are memory as long as the peer has not read them.
+        """
+        waiting = filenos[self._passed :]
+        if self._files is None or not self._files.open:
+            self._passed += self._sender.offer(waiting, self.deadline)
+            return
+        self._sender.send(waiting, self.deadline)
+        self._passed += len(waiting)
+        self._files.close()
 
     def copy(self, send: Callable[[Message], None]) -> None:
         """
@@ -231,6 +255,8 @@ class Transfer:
         assert dump is not None
         deadline = min(self.deadline, time.monotonic() + COPYING)
         self._sender.send(dump.filenos, deadline)
+        if self._files is not None:
+            self._files.close()
         chunks = self._sent = 0
         for chunk in dump.chunks:
             for part in slices(chunk):
@@ -267,6 +293,8 @@ class Transfer:
         if self._janitor is not None:
             self._janitor.resume()
         self._janitor = self._dump = None
+        if self._files is not None:
+            self._files.close()
 
     def report(self, pid: int) -> Moved:
         """

@@ -147,10 +147,9 @@ class AdapterTests(SynchronousTestCase):
         Nothing stays with the reactor of a loading that is thrown away.
         """
         self.remake(self.origin.callLater(1, ignore))
-        self.assertEqual(len(self.recipient.getDelayedCalls()), 1)
+        self.assertEqual(self.recipient.getDelayedCalls(), [])
         self.loading.discard()
         self.assertEqual(self.recipient.getDelayedCalls(), [])
-        self.assertEqual(self.adapter._timetables, {})
 
     def test_settled(self) -> None:
         """
@@ -373,4 +372,4 @@ class RegisterTests(SynchronousTestCase):
         call = reactor.callLater(1000, ignore)
         self.addCleanup(call.cancel)
         description = DelayedCallAdapter().describe(call, Capture(reactor))
-        self.assertEqual(description.arguments, ("pending",))
+        self.assertEqual(dict(description.state or {})["@kind"], "pending")

@@ -270,7 +270,7 @@ class PickleDescriptorTests(Ownership):
     """
 
     serializer = PickleSerializer()
-    settled = (0, 1, 2)
+    settled = (2, 1, 0)
 
 
 class Environments(SynchronousTestCase):

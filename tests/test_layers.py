@@ -24,7 +24,7 @@ LAYERS = (
     "interfaces",
     "messages",
     "wire handover",
-    "graph",
+    "graph memory",
     "adapters",
     "filenos",
     "rights",

@@ -9,6 +9,7 @@ what they do.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Any
 
 #: What the compiled parts have to say to fit.
@@ -22,10 +23,9 @@ def _compiled() -> Any:
     if os.environ.get("TXMIGRATE_PLAIN", "0") not in ("", "0"):
         return None
     try:
-        from migrate.graph import _native
+        found: Any = import_module("migrate.graph._native")
     except ImportError:
         return None
-    found: Any = _native
     return found if found.VERSION == VERSION else None
 
 

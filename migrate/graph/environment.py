@@ -14,7 +14,7 @@ import attrs
 from zope.interface import implementer
 
 from migrate.graph.registry import Registry
-from migrate.interfaces import IPolicy
+from migrate.interfaces import ILargeBytes, IPolicy
 
 
 @implementer(IPolicy)
@@ -51,6 +51,7 @@ class Environment:
         C{"builtins"}.
     @ivar forbidden: objects that a graph must not reach, each with the reason
         that a report gives, such as another published service.
+    @ivar large: where large byte strings go; L{None} if they stand in the records.
     @ivar policy: what an arriving graph may name.
     """
 
@@ -58,4 +59,5 @@ class Environment:
     reactor: Any
     externals: Mapping[str, object] = attrs.field(factory=dict, converter=_withBuiltins)
     forbidden: Sequence[tuple[object, str]] = ()
+    large: ILargeBytes | None = None
     policy: IPolicy = attrs.field(factory=TrustingPolicy)

@@ -158,6 +158,13 @@ def _number(pieces: Sequence[Any], cls: Any) -> int:
     return int.from_bytes(b"".join(pieces), "little", signed=True)
 
 
+def _unfinished(elements: Sequence[Any], cls: Any) -> Any:
+    """
+    @raise MalformedTable: always: such bytes are made of their parts.
+    """
+    raise MalformedTable("parts of a large byte string are missing")
+
+
 def natives(loading: Loading) -> dict[int, Kind]:
     """
     @return: what records become of which the head is no shape's.
@@ -167,6 +174,7 @@ def natives(loading: Loading) -> dict[int, Kind]:
         r.TEXT: Kind(says="text", make=lambda e, _: "".join(e), needed=ALL),
         r.BYTES: Kind(says="bytes", make=lambda e, _: b"".join(e), needed=ALL),
         r.INT: Kind(says="an integer", make=_number, needed=ALL),
+        r.BLOB: Kind(says="bytes", make=_unfinished, needed=ALL),
         r.NAMED: Kind(
             says="a name",
             make=lambda e, _: loading.resolve(namedBy(*e)),

@@ -88,7 +88,7 @@ class GraphLoader(ABC):
             raise LocalProtocolError("the graph was finished before")
         self._finished = True
         try:
-            self.receive(filenos)
+            self._loading.check(filenos)
             with uncollected():
                 self._graph = self._make()
             self._forget()

@@ -16,7 +16,7 @@ from typing import Any
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from migrate.errors import CannotResolve, LocalProtocolError, MalformedTable
+from migrate.errors import CannotResolve, LoadError, LocalProtocolError, MalformedTable
 from migrate.graph.environment import Environment
 from migrate.graph.names import permitCall, resolve
 from migrate.graph.planner import REACTOR
@@ -121,6 +121,20 @@ class Loading:
         self.filenos += filenos
         self._unowned.update(filenos)
 
+    def check(self, filenos: Sequence[int]) -> None:
+        """
+        The same for some of which it is not known how they came.
+
+        @raise LoadError: one of them is no open descriptor.
+        """
+        self.receive(filenos)
+        for fileno in filenos:
+            try:
+                os.set_inheritable(fileno, False)
+            except OSError as e:
+                self._unowned.discard(fileno)
+                raise LoadError(f"descriptor {fileno} is not open: {e}") from e
+
     def descriptor(self, place: Any) -> Descriptor:
         """
         @param place: a descriptor's number in the records.
@@ -129,6 +143,14 @@ class Loading:
         if type(place) is not int or not 0 <= place < len(self.filenos):
             raise MalformedTable(f"there is no descriptor {place!r}")
         return Descriptor(self.filenos[place])
+
+    def spend(self, place: Any) -> None:
+        """
+        Close a file of which all has been read.
+
+        @raise MalformedTable: there is none that nobody owns.
+        """
+        os.close(self.own(self.descriptor(place)))
 
     def settle(self) -> None:
         """

@@ -37,6 +37,11 @@ PIECE = 1 << 16
 WIDTH = 1024
 #: Records are gathered until they have so many elements, then encoded.
 BATCH = 1 << 13
+#: Byte strings of at least so many bytes go by files, where there are any.
+LARGE = 1 << 16
+#: A file has at most so many: few are under way at a time, and each is memory that both
+#: processes have beside the graph.
+SEGMENT = 1 << 23
 #: Containers with at least so many elements of one atomic type are written raw.
 MANY = 8
 
@@ -55,6 +60,13 @@ REFUSED = 20
 LATER = 21
 #: The number of the next record, where it is not one more than that before.
 AT = 22
+#: A large byte string that comes by files: its length, in a list.
+BLOB = 23
+#: A part of one: its number; and in a list where it begins there, which descriptor has
+#: it, where it begins in that file, and how long it is.
+PART = 24
+#: Nothing more is read of a file: which descriptor it is.
+SPENT = 25
 #: The head of an object with the first shape; that of the second follows.
 FIRST = 32
 
@@ -64,7 +76,7 @@ _STEPS = dict.fromkeys(
 ) | {RAW_DICT: 2}
 
 #: Heads of what is no object that moves.
-OUTSIDE = frozenset((TEXT, BYTES, INT, NAMED, EXTERNAL, REFUSED))
+OUTSIDE = frozenset((TEXT, BYTES, INT, NAMED, EXTERNAL, REFUSED, BLOB))
 
 
 @attrs.define(eq=False)

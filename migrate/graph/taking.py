@@ -10,12 +10,75 @@ It must not know what is made of a record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from migrate.errors import MalformedTable
 from migrate.graph import records as r
 from migrate.graph.records import Record, asInCode, unboxed
+
+
+class Parts:
+    """
+    Large byte strings, whose parts come in files.
+    """
+
+    def __init__(self, loading: Any) -> None:
+        self._loading = loading
+        self._waiting: deque[Record] = deque()
+        self._read: dict[int, list[bytes]] = {}
+
+    def take(self, record: Record) -> None:
+        """
+        @param record: what says that a part is in a file, or that no more are.
+        @raise MalformedTable: it says something else.
+        """
+        numbers = [box[0] if type(box) is list and box else None for box in record[2:]]
+        if record[0] == r.SPENT:
+            wrong = len(record) != 2 or type(record[1]) is not list
+        else:
+            wrong = len(numbers) != 4 or type(record[1]) is not int
+            wrong = wrong or any(type(n) is not int or n < 0 for n in numbers)
+        if wrong:
+            raise MalformedTable("a part of bytes is none")
+        self._waiting.append(record)
+
+    def finished(self) -> Iterator[tuple[int, bytes]]:
+        """
+        Read all parts.
+
+        @return: numbers of objects, and what they are.
+        """
+        while self._waiting:
+            record = self._waiting.popleft()
+            if record[0] == r.SPENT:
+                self._loading.spend(record[1][0])
+            else:
+                self._readPart(record[1], *(box[0] for box in record[2:]))
+        for number in list(self._read):
+            yield number, b"".join(self._read.pop(number))
+
+    def _readPart(
+        self, number: int, begin: int, place: int, at: int, length: int
+    ) -> None:
+        parts = self._read.setdefault(number, [])
+        data = readFile(self._loading.descriptor(place).fileno, at, length)
+        if begin != sum(map(len, parts)) or len(data) != length:
+            raise MalformedTable("a part of bytes is not where it should be")
+        parts.append(data)
+
+
+def readFile(fileno: int, at: int, length: int) -> bytes:
+    """
+    @return: bytes of a file, fewer than C{length} if it ends before.
+    @raise MalformedTable: it is no file that can be read.
+    """
+    try:
+        return os.pread(fileno, length, at)
+    except (OSError, OverflowError, MemoryError) as e:
+        raise MalformedTable(f"a part of bytes cannot be read: {e}") from e
 
 
 class Records(Sequence[Record]):
@@ -49,6 +112,8 @@ class Records(Sequence[Record]):
         self._shapeCame = shapeCame
         self._missing = missing
         self._kinds = kinds
+        self._loading = loading
+        self._parts = Parts(loading)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -121,6 +186,8 @@ class Records(Sequence[Record]):
             earlier.extend(record[2:])
         elif head == r.AT and self._isAhead(record):
             self._next = record[1]
+        elif head in (r.PART, r.SPENT):
+            self._parts.take(record)
         elif head == r.SHAPE:
             self._shapeCame(record)
         elif head == r.END and record[1:] == [len(self._rows)] and not self._left:
@@ -180,6 +247,11 @@ class Records(Sequence[Record]):
         @return: what is left to be made, the highest number first.
         """
         missing = self._missing
+        for number, data in self._parts.finished():
+            if number >= len(self) or self._rows[number] != [r.BLOB, [len(data)]]:
+                raise MalformedTable("parts of what is no large byte string came")
+            self.made[number] = data
+            whole[number] = 1
         return [n for n in range(len(self.made) - 1, -1, -1) if self.made[n] is missing]
 
     def fill(

@@ -90,7 +90,7 @@ class Visits:
         self._few: list[list[int]] = []
         self._many: list[list[int]] = []
         self._active = [0, 0]
-        self._visited = self._next = 0
+        self._mark = self._visited = self._next = 0
         self._mentions: list[tuple[int, int]] = []
         self._batch: list[Record] = []
         self._chunks: list[bytes] = []
@@ -174,10 +174,14 @@ class Visits:
             next: so what is mentioned is mostly near, and can be made and filled
             while the rest is on its way.
         """
+        few = self._few
         if self._active[0] == self._active[1]:
-            if not self._few:
+            few[self._mark :] = reversed(few[self._mark :])
+            self._mark = len(few)
+            if not few:
                 return self._chooseOfMany()
-            self._active = self._few.pop()
+            self._active = few.pop()
+            self._mark = len(few)
         self._active[0] += 1
         return self._active[0] - 1
 
@@ -315,6 +319,14 @@ class Visits:
     def _flush(self) -> None:
         self._chunks += r.encoded(self._batch)
         self._batch, self._weight = [], 0
+
+    def add(self, records: list[Record]) -> None:
+        """
+        Write records that describe no object, and let them be taken at once.
+        """
+        if self.rows is None:
+            self._batch += records
+            self._flush()
 
     def end(self) -> None:
         """

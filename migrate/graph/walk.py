@@ -20,6 +20,7 @@ from migrate.graph import records as r
 from migrate.graph import visits as plain
 from migrate.graph.compiled import native
 from migrate.graph.environment import Environment
+from migrate.graph.large import Outgoing, Uncopied
 from migrate.graph.natives import HEADS, NATIVE, Reader
 from migrate.graph.plain import Layout, PlainAdapter, className
 from migrate.graph.planner import Capture, Planner, describe, isDirect
@@ -71,6 +72,8 @@ class Walk:
         self._outside = self._planner.outside()
         self._outsideTypes = self._planner.outsideTypes()
         self._visits = (native or plain).Visits(self, keep)
+        large = Uncopied() if keep and environment.large else environment.large
+        self._outgoing = None if large is None else Outgoing(large, self.filenos)
         self.objects = self._visits.objects
         self.root = root
         self._visits.meet([root])
@@ -143,6 +146,8 @@ class Walk:
         yield from self._drain()
         yield from self._seek()
         yield from self._bindWeak()
+        if self._outgoing is not None:
+            yield from self._write(self._outgoing.rest())
         if visits.rows is None:
             visits.end()
             yield from visits.take()
@@ -154,6 +159,16 @@ class Walk:
         done = False
         while not done:
             done = self._visits.drain()
+            yield from self._visits.take()
+            if self._outgoing is not None:
+                yield from self._write(self._outgoing.full())
+
+    def _write(self, files: Iterable[list[Record]]) -> Iterator[bytes]:
+        """
+        Have each file sent before there is another one.
+        """
+        for records in files:
+            self._visits.add(records)
             yield from self._visits.take()
 
     def _seek(self) -> Iterator[bytes]:
@@ -189,7 +204,7 @@ class Walk:
                 continue
             self.refused.append(
                 (
-                    self.objects[self.parent(number)],
+                    self.objects[self.parent(number) if visits.rows else number],
                     NotMovable(
                         f"{className(type(target))} is referred to weakly, and "
                         "nothing of the graph holds it",
@@ -227,6 +242,8 @@ class Walk:
         reader = NATIVE.get(cls)
         if reader is None:
             return None
+        if cls is bytes and self._outgoing is not None:
+            reader = self._readBytes
         return Plan(CONTAINER if cls in HEADS else READ, reader, HEADS.get(cls, 0))
 
     def _own(self, cls: type) -> Plan | None:
@@ -236,6 +253,14 @@ class Walk:
         if cls is Descriptor:
             return Plan(READ, self._readDescriptor)
         return Plan(READ, self._readWeak) if cls is Weak else None
+
+    def _readBytes(self, obj: bytes) -> tuple[int | None, Iterable[Any]]:
+        """
+        Large ones go beside the records.
+        """
+        if len(obj) < r.LARGE or self._outgoing is None:
+            return NATIVE[bytes](obj)
+        return None, self._outgoing.add(self._visits.number(obj), obj)
 
     def _readDescriptor(self, obj: Descriptor) -> tuple[None, Record]:
         """

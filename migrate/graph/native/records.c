@@ -5,6 +5,7 @@
  * Whatever is in a chunk is checked when it comes: nothing that is read later can lead
  * out of it. */
 #include "native.h"
+#include <unistd.h>
 
 /* What is known of a record. */
 enum { EXTENDED = 1, TOWER = 2, FULL = 4 };
@@ -18,6 +19,11 @@ typedef struct {
     uint32_t number;
     unsigned char age;
 } Pending;
+
+/* What a file has of a large byte string; with a length of 0, that it has no more. */
+typedef struct {
+    uint64_t number, begin, place, at, length;
+} Part;
 
 enum { GENERIC, SWIFT, ADAPTED, DIRECT };
 
@@ -60,6 +66,10 @@ typedef struct {
     size_t next;     /* the number of the next record */
     size_t elements; /* that have come: no more objects than these are mentioned */
     PyObject *filenos; /* the descriptors that have come */
+    Part *parts;       /* in the order of their coming; those before part are done */
+    size_t part, part_count, part_room;
+    PyObject *blob; /* the large byte string that is being read, or NULL */
+    uint64_t blob_number, blob_filled;
     Pending *pending;
     size_t pending_count, pending_room;
     Kind *kinds;
@@ -719,6 +729,7 @@ extend_row(Records *self, size_t number, const unsigned char *at, uint64_t count
         goto end;
     self->extension_count++;
     self->flags[number] |= EXTENDED;
+    self->flags[number] &= ~FULL;
     failed = 0;
 end:
     Py_XDECREF(key);
@@ -740,6 +751,57 @@ take_shape(Records *self, const unsigned char *record)
     int failed = keep_kind(self, kind);
     Py_DECREF(kind);
     return failed;
+}
+
+/* A number that stands in a list. */
+static int
+boxed_number(const unsigned char **at, uint64_t *number)
+{
+    Token box = token_of(*at);
+    if (box.type != ARRAY || box.value != 1)
+        return wrong("a part of bytes is none");
+    Token token = token_of(*at + box.head);
+    if (token.type != UNSIGNED)
+        return wrong("a part of bytes is none");
+    *number = token.value;
+    *at = skip(*at);
+    return 0;
+}
+
+static int
+take_part(Records *self, const unsigned char *at, uint64_t head, uint64_t count)
+{
+    Part part = {0};
+    if (head == SPENT) {
+        if (count != 1)
+            return wrong("a part of bytes is none");
+        if (boxed_number(&at, &part.place) < 0)
+            return -1;
+    }
+    else {
+        Token token = count == 5 ? token_of(at) : (Token){NIL, 0, 0};
+        if (token.type != UNSIGNED)
+            return wrong("a part of bytes is none");
+        part.number = token.value;
+        at = skip_token(at, token);
+        if (boxed_number(&at, &part.begin) < 0 || boxed_number(&at, &part.place) < 0 ||
+            boxed_number(&at, &part.at) < 0 || boxed_number(&at, &part.length) < 0)
+            return -1;
+        if (!part.length)
+            return wrong("a part of bytes is empty");
+    }
+    if (self->part_count == self->part_room) {
+        size_t room = self->part_room ? self->part_room * 2 : 64;
+        Part *parts = PyMem_Realloc(self->parts, room * sizeof *parts);
+        if (parts == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        self->parts = parts;
+        self->part_room = room;
+    }
+    self->parts[self->part_count++] = part;
+    return 0;
 }
 
 /* A record that describes no object. */
@@ -769,6 +831,9 @@ take_control(Records *self, const unsigned char *record, const unsigned char *at
         return extend_row(self, (size_t)token.value, skip(at), count - 1);
     case SHAPE:
         return take_shape(self, record);
+    case PART:
+    case SPENT:
+        return take_part(self, at, head, count);
     case END:
         if (count != 1 || !number || token.value != self->count ||
             self->come != self->count)
@@ -800,7 +865,7 @@ take_record(Records *self, Cursor *cursor)
     if (self->complete)
         return wrong("records come after the last");
     self->elements += array.value;
-    if ((head.value >= TEXT && head.value <= RAW_DICT) ||
+    if ((head.value >= TEXT && head.value <= RAW_DICT) || head.value == BLOB ||
         (head.value >= FIRST && head.value - FIRST < self->kind_count))
         return keep_row(self, record, head.value, array.value - 1);
     return take_control(self, record, elements, head.value, array.value - 1);
@@ -894,6 +959,8 @@ turn(Records *self, size_t number)
     Py_XDECREF(now);
     return failed ? -1 : 0;
 }
+
+static int read_parts(Records *self);
 
 /* The making */
 
@@ -1136,8 +1203,10 @@ records_make(Records *self, PyObject *array)
     unsigned char *whole = marks_of(self, array);
     if (whole == NULL || (left = PyList_New(0)) == NULL)
         return NULL;
-    memcpy(whole, self->whole, self->count);
     self->final = 1;
+    if (read_parts(self) < 0)
+        goto error;
+    memcpy(whole, self->whole, self->count);
     for (size_t number = 0; number < self->count; number++)
         if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing &&
             make_atom(self, number, whole) < 0)
@@ -1484,13 +1553,98 @@ advance(Records *self, size_t number)
     return 1;
 }
 
+/* Begin with a large byte string, of which the first part has come. */
+static int
+begin_blob(Records *self, Part *part)
+{
+    uint64_t length;
+    if (part->number >= self->count || self->rows[part->number] == NULL ||
+        head_of(self, part->number) != BLOB || part->begin ||
+        PyList_GET_ITEM(self->made, (Py_ssize_t)part->number) != self->missing)
+        return wrong("parts of what is no large byte string came");
+    Elements elements;
+    if (elements_of(self, part->number, &elements) < 0)
+        return -1;
+    if (elements.left != 1)
+        return wrong("a large byte string has no length");
+    const unsigned char *at = elements.at;
+    if (boxed_number(&at, &length) < 0)
+        return -1;
+    if (length > PY_SSIZE_T_MAX)
+        return wrong("a large byte string is too large");
+    self->blob = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)length);
+    self->blob_number = part->number;
+    self->blob_filled = 0;
+    return self->blob == NULL ? -1 : 0;
+}
+
+static int
+read_part(Records *self, Part *part, int fileno)
+{
+    if (self->blob == NULL && begin_blob(self, part) < 0)
+        return -1;
+    uint64_t length = (uint64_t)PyBytes_GET_SIZE(self->blob);
+    if (part->number != self->blob_number || part->begin != self->blob_filled ||
+        part->length > length - self->blob_filled)
+        return wrong("a part of bytes is not where it should be");
+    char *into = PyBytes_AS_STRING(self->blob) + part->begin;
+    for (uint64_t got = 0; got < part->length;) {
+        ssize_t some = pread(fileno, into + got, part->length - got,
+                             (off_t)(part->at + got));
+        if (some <= 0)
+            return wrong("a part of bytes cannot be read");
+        got += (uint64_t)some;
+    }
+    self->blob_filled += part->length;
+    if (self->blob_filled < length)
+        return 0;
+    PyObject *blob = self->blob;
+    self->blob = NULL;
+    self->whole[part->number] = 1;
+    return keep_made(self, part->number, blob);
+}
+
+/* Read what has come in files. */
+static int
+read_parts(Records *self)
+{
+    for (; self->part < self->part_count; self->part++) {
+        Part *part = &self->parts[self->part];
+        if (part->place >= (uint64_t)PyList_GET_SIZE(self->filenos)) {
+            if (self->final)
+                return wrong("a file with parts of bytes is missing");
+            return 0;
+        }
+        if (!part->length) {
+            PyObject *none =
+                PyObject_CallMethod(self->loading, "spend", "K", part->place);
+            Py_XDECREF(none);
+            if (none == NULL)
+                return -1;
+            continue;
+        }
+        PyObject *fileno = PyList_GET_ITEM(self->filenos, (Py_ssize_t)part->place);
+        if (read_part(self, part, (int)PyLong_AsLong(fileno)) < 0)
+            return -1;
+    }
+    self->part = self->part_count = 0;
+    return 0;
+}
+
 /* What is mentioned mostly comes right behind what mentions it. */
 static int
 progress(Records *self)
 {
+    if (read_parts(self) < 0)
+        return -1;
     size_t left = self->pending_count;
     for (size_t at = self->pending_count; at-- > 0;) {
         Pending *pending = &self->pending[at];
+        if (pending->number + 1 == self->next && !self->complete) {
+            /* There may be more of it. */
+            self->pending[--left] = *pending;
+            continue;
+        }
         int done = advance(self, pending->number);
         if (done < 0)
             return -1;
@@ -1771,6 +1925,7 @@ records_clear(Records *self)
     Py_CLEAR(self->natives);
     Py_CLEAR(self->loading);
     Py_CLEAR(self->filenos);
+    Py_CLEAR(self->blob);
     Py_CLEAR(self->shape_came);
     Py_CLEAR(self->extended);
     return 0;
@@ -1787,6 +1942,7 @@ records_dealloc(Records *self)
     PyMem_Free(self->extensions);
     PyMem_Free(self->whole);
     PyMem_Free(self->pending);
+    PyMem_Free(self->parts);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 

@@ -61,6 +61,7 @@ typedef struct {
     size_t known, room;   /* how many have these */
     Ranges few, many; /* to be visited, the last first */
     Range active;     /* being visited */
+    size_t mark;      /* what was met by that begins here among the few */
     size_t visited, current;
     size_t written; /* the number after that of the last record that was written */
     Plan **plans;
@@ -567,7 +568,7 @@ queue(Visits *self, uint32_t parent)
 static unsigned char
 flags_of(long head)
 {
-    if ((head >= TEXT && head <= EXTERNAL) || head == REFUSED)
+    if ((head >= TEXT && head <= EXTERNAL) || head == REFUSED || head == BLOB)
         return OUTSIDE_GRAPH | UNCOUNTED;
     if (head == DESCRIPTOR)
         return UNCOUNTED;
@@ -1144,14 +1145,28 @@ visit(Visits *self)
     }
 }
 
+static void
+reverse(Range *low, Range *high)
+{
+    while (low < high) {
+        Range other = *low;
+        *low++ = *--high;
+        *high = other;
+    }
+}
+
 /* Choose what is visited next: those that were met together and are few come first; of
  * many, one with all below it before the next. */
 static int
 next_object(Visits *self)
 {
     if (self->active.next == self->active.end) {
-        if (self->few.count)
+        reverse(self->few.ranges + self->mark, self->few.ranges + self->few.count);
+        self->mark = self->few.count;
+        if (self->few.count) {
             self->active = self->few.ranges[--self->few.count];
+            self->mark = self->few.count;
+        }
         else if (self->many.count) {
             Range *range = &self->many.ranges[self->many.count - 1];
             self->current = range->next++;
@@ -1271,6 +1286,29 @@ visits_later(Visits *self, PyObject *args)
     int failed = PyList_Append(row, element);
     Py_DECREF(element);
     if (failed)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+visits_add(Visits *self, PyObject *records)
+{
+    if (!PyList_Check(records)) {
+        PyErr_SetString(PyExc_TypeError, "records are a list");
+        return NULL;
+    }
+    if (self->rows != Py_None)
+        Py_RETURN_NONE;
+    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(records); at++) {
+        PyObject *record = PyList_GET_ITEM(records, at);
+        if (!PyList_Check(record) || !PyList_GET_SIZE(record)) {
+            PyErr_SetString(PyExc_TypeError, "a record is a list");
+            return NULL;
+        }
+        if (write_record(self, record) < 0)
+            return NULL;
+    }
+    if (flush(self) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -1422,6 +1460,7 @@ static PyMethodDef methods[] = {
     {"knots", (PyCFunction)visits_knots, METH_NOARGS, "See the plain one."},
     {"counts", (PyCFunction)visits_counts, METH_NOARGS, "See the plain one."},
     {"later", (PyCFunction)visits_later, METH_VARARGS, "See the plain one."},
+    {"add", (PyCFunction)visits_add, METH_O, "See the plain one."},
     {"end", (PyCFunction)visits_end, METH_NOARGS, "See the plain one."},
     {"take", (PyCFunction)visits_take, METH_NOARGS, "See the plain one."},
     {NULL},

@@ -1,0 +1,170 @@
+"""
+The compiled loops do what the plain ones do: the same records of the same graph, the
+same objects of the same records.  All other tests of graphs are run with either, see
+the Makefile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from migrate.errors import LoadError
+from migrate.graph import loader as loaders
+from migrate.graph import records as r
+from migrate.graph import taking, visits, walk
+from migrate.graph.compiled import VERSION, native
+from migrate.graph.environment import Environment
+from migrate.graph.loader import TableLoader
+from migrate.graph.walk import Walk
+from migrate.memory import MemoryFiles
+from tests.graphs import Thing, difference, environment
+from tests.test_graph_table import graphs
+
+
+def records(chunks: list[bytes]) -> list[Any]:
+    """
+    @return: all records of some chunks: shapes, then the others.
+    """
+    found = [record for chunk in chunks for record in r.decoded(chunk)]
+    return sorted(found, key=lambda record: record[0] != r.SHAPE)
+
+
+class NativeTests(SynchronousTestCase):
+    """
+    L{native.Visits} beside L{visits.Visits}, L{native.Records} beside
+    L{taking.Records}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Both have to be there.
+        """
+        if native is None:
+            raise SkipTest("nothing is compiled here, or TXMIGRATE_PLAIN is set")
+
+    def plainly(self, function: Callable[[], Any]) -> Any:
+        """
+        @return: what a function returns where nothing is compiled.
+        """
+        for module in (walk, loaders):
+            self.patch(module, "native", None)
+        try:
+            return function()
+        finally:
+            for module in (walk, loaders):
+                self.patch(module, "native", native)
+
+    def written(self, graph: Any, process: Environment) -> list[Any]:
+        return records(list(Walk([graph], process, keep=False).run()))
+
+    def test_version(self) -> None:
+        self.assertEqual(native.VERSION, VERSION)
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(graphs())
+    def test_sameRecords(self, graph: list[Any]) -> None:
+        """
+        A graph is written alike, and its records are kept alike.
+        """
+        process = environment()
+        compiled = self.written(graph, process)
+        self.assertEqual(self.plainly(lambda: self.written(graph, process)), compiled)
+        kept, plain = (
+            run(lambda: Walk.over([graph], process))
+            for run in (lambda f: f(), self.plainly)
+        )
+        self.assertEqual(kept.rows, plain.rows)
+        self.assertEqual(kept.counts(), plain.counts())
+        self.assertEqual(kept.knots(), plain.knots())
+        numbers = range(1, len(kept.rows))
+        self.assertEqual(
+            list(map(kept.parent, numbers)), list(map(plain.parent, numbers))
+        )
+
+    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(graphs())
+    def test_sameObjects(self, graph: list[Any]) -> None:
+        """
+        What one writes the other reads, however it is cut into chunks.
+        """
+        process = environment()
+        chunks = list(Walk(graph, process, keep=False).run())
+        single = [r.packed([record]) for chunk in chunks for record in r.decoded(chunk)]
+
+        def load() -> list[Any]:
+            found = []
+            for pieces in (chunks, single):
+                loader = TableLoader(process)
+                for piece in pieces:
+                    loader.feed(piece)
+                found.append(loader.finish(()))
+            return found
+
+        for run in (lambda f: f(), self.plainly):
+            try:
+                arrived = run(load)
+            except LoadError as e:
+                self.assertIn("hashed by what refers to it", str(e))
+            else:
+                for each in arrived:
+                    self.assertIsNone(difference(graph, each))
+
+    def test_largeBytes(self) -> None:
+        """
+        Byte strings that go by files, by either and to either.
+        """
+        large = [
+            os.urandom(size) for size in (r.LARGE, r.LARGE - 1, 3 * r.SEGMENT // 2)
+        ]
+        graph = [*large, Thing({large[0]: large[2]}), bytearray(large[2]), large[0]]
+        for write in (lambda f: f(), self.plainly):
+            for read in (lambda f: f(), self.plainly):
+                arrived = self.moved(graph, write, read)
+                self.assertEqual(arrived[:3], large)
+                self.assertEqual(arrived[3].tag, {large[0]: large[2]})
+                self.assertEqual(arrived[4], large[2])
+                self.assertIs(arrived[5], arrived[0])
+
+    def moved(self, graph: Any, write: Any, read: Any) -> Any:
+        """
+        @return: what arrives of a graph.
+        """
+        files = MemoryFiles()
+        leaving = Environment(environment().registry, None, large=files)
+        before = set(os.listdir("/proc/self/fd"))
+        one = Walk(graph, leaving, keep=False)
+        chunks = write(lambda: list(one.run()))
+        filenos = [os.dup(fileno) for fileno in one.filenos]
+        files.close()
+
+        def load() -> Any:
+            loader = TableLoader(environment())
+            for chunk in chunks:
+                loader.feed(chunk)
+                loader.receive([filenos.pop(0)] if filenos else [])
+            found = loader.finish(filenos)
+            self.assertEqual(set(os.listdir("/proc/self/fd")), before)
+            loader.adopt()
+            return found
+
+        return read(load)
+
+
+class PlainTests(SynchronousTestCase):
+    """
+    Where nothing is compiled, plain Python is used.
+    """
+
+    def test_plainOnes(self) -> None:
+        for compiled in (True, False):
+            self.patch(walk, "native", native if compiled else None)
+            made = Walk([1], environment(), keep=True)
+            kind = type(made._visits)
+            self.assertEqual(kind is visits.Visits, native is None or not compiled)
+        self.patch(loaders, "native", None)
+        self.assertIs(type(TableLoader(environment())._records), taking.Records)
