@@ -7,9 +7,14 @@ version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 venv := $(CACHE)/venv-$(version)
 bin := $(CURDIR)/$(venv)/bin
 ready := $(venv)/ready
+made := $(venv)/made
+native := setup.py $(wildcard migrate/graph/native/*)
 trial := $(bin)/python -m twisted.trial --temp-directory=$(CACHE)/trial
 
 TESTS ?= tests
+# What is run once more with nothing compiled.
+PLAIN_TESTS ?= $(if $(filter tests,$(TESTS)),tests.test_pickling tests.test_telnet_shell \
+    $(subst /,.,$(basename $(wildcard tests/test_graph_*.py tests/test_adapters*.py))))
 # How many tests run at a time.
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 jobs := $(if $(filter-out 1,$(JOBS)),-j$(JOBS))
@@ -42,11 +47,16 @@ help:
 	@echo "PYTHON=python3.12 ... with another Python than $(PYTHON)"
 
 # Installed anew whenever what it is made from changes.
-$(ready): pyproject.toml
+$(made): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python >= 3.10 is needed: make PYTHON=...")'
 	rm -rf $(venv)
 	$(PYTHON) -m venv $(venv)
 	$(bin)/python -m pip install --quiet --editable ".[conch,dev]"
+	touch $@
+
+# Where there is no compiler, plain Python does what would be compiled.
+$(ready): $(made) $(native)
+	$(bin)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
 # A virtual environment of every other Python here: services move between them.
@@ -55,6 +65,7 @@ pythons: $(ready)
 
 test: pythons
 	$(trial) $(jobs) $(TESTS)
+	$(if $(PLAIN_TESTS),TXMIGRATE_PLAIN=1 $(trial) $(jobs) $(PLAIN_TESTS))
 
 # The workers of trial do not live long on the asyncio reactor.
 test-reactors: pythons

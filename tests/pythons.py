@@ -145,15 +145,25 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _fingerprint(release: str, pyproject: str) -> str:
+def _compiled() -> str:
+    """
+    @return: all that is compiled.
+    """
+    sources = [CHECKOUT / "setup.py", *CHECKOUT.glob("migrate/graph/native/*")]
+    return "".join(path.read_text(encoding="utf-8") for path in sorted(sources))
+
+
+def _fingerprint(release: str, pyproject: str, compiled: str = "") -> str:
     """
     @param release: what the Python says of itself.
     @param pyproject: the text of C{pyproject.toml}.
+    @param compiled: see L{_compiled}.
     @return: what changes when an environment has to be made again: the
-        package's metadata, the Python's release, or the place of this checkout.
+        package's metadata, what of it is compiled, the Python's release, or the
+        place of this checkout.
     """
     metadata = pyproject.partition("\n[tool.mypy]")[0]
-    parts = json.dumps([metadata, release, str(CHECKOUT), USE])
+    parts = json.dumps([metadata, compiled, release, str(CHECKOUT), USE])
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
@@ -176,7 +186,7 @@ def _prepare(version: str, retry: bool) -> Interpreter:
     """
     program, release = _found()[version]
     pyproject = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
-    home, wanted = PYTHONS / version, _fingerprint(release, pyproject)
+    home, wanted = PYTHONS / version, _fingerprint(release, pyproject, _compiled())
     record = PYTHONS / f"{version}.json"
     with _alone():
         known = json.loads(record.read_text()) if record.exists() else {}
