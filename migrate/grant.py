@@ -285,5 +285,5 @@ class OriginGrant(OriginAdmission):
         rehearsed, self._rehearsed = self._rehearsed, None
         assert rehearsed is not None
         assert rehearsed.survey is not None
-        seconds = rehearsed.seconds(message.seconds)
+        seconds = rehearsed.seconds(message.seconds, message.elapsed)
         self.send(Report(rehearsed.survey.asDictionary(), seconds))

@@ -254,10 +254,12 @@ class Rehearsed(Message, frozen=True):
     """
     The recipient has loaded a copy, and thrown it away.
 
-    @ivar seconds: how long it took to load.
+    @ivar seconds: for how long it was at work to load it.
+    @ivar elapsed: how long all of it took, from its word that it was ready on.
     """
 
     seconds: Seconds
+    elapsed: Seconds = 0.0
 
 
 class Report(Message, frozen=True):

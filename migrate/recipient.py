@@ -156,7 +156,9 @@ class RecipientConversation(RecipientRequest):
         began = time.monotonic()
         self._root = self._loader.finish(self._receiver.take())
         self._wish.check(self._root)
-        self._loading += time.monotonic() - began
+        ended = time.monotonic()
+        self._loading += ended - began
+        self._elapsed = ended - self._readyAt
         self.happen(Event.TRIED if self._wish.rehearsal else Event.ADMIT)
 
     def doSendPrepared(self, _: object) -> None:

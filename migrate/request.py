@@ -7,6 +7,7 @@ It must not know how a service is taken over.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -120,7 +121,8 @@ class RecipientRequest(RecipientIntroduction):
         self._loader: ILoader | None = None
         self._chunks = self._recordBytes = 0
         self._end: End | None = None
-        self._loading = 0.0
+        self._loading = self._elapsed = 0.0
+        self._readyAt = 0.0
 
     # What a caller asks for.
 
@@ -304,12 +306,13 @@ class RecipientRequest(RecipientIntroduction):
         environment = attrs.evolve(wish.environment, externals=outside)
         self._loader = wish.serializer.loader(environment)
         self._chunks = self._recordBytes = 0
-        self._loading = 0.0
+        self._loading = self._elapsed = 0.0
         self._end = None
+        self._readyAt = time.monotonic()
         self.send(Try() if wish.rehearsal else Ready())
 
     def doSendRehearsed(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        self.send(Rehearsed(self._loading))
+        self.send(Rehearsed(self._loading, self._elapsed))

@@ -95,6 +95,7 @@ class Transfer:
     spent: float = attrs.field(default=0.0, init=False)
     survey: Survey | None = attrs.field(default=None, init=False)
     _sent: int = attrs.field(default=0, init=False)
+    _surveying: float = attrs.field(default=0.0, init=False)
     _marks: dict[str, float] = attrs.field(factory=dict, init=False)
     _dump: IDump | None = attrs.field(default=None, init=False)
     _janitor: Janitor | None = attrs.field(default=None, init=False)
@@ -205,17 +206,27 @@ class Transfer:
         self._sender.send(dump.filenos, deadline)
         self._sendRecords(dump, send)
         # Later the objects are not any more what they were at the capture.
+        began = time.monotonic()
         self.survey = dump.survey()
+        self._surveying = time.monotonic() - began
 
-    def seconds(self, loading: float) -> dict[str, float]:
+    def seconds(self, loading: float, elapsed: float) -> dict[str, float]:
         """
-        @param loading: how long the recipient took to load what was sent, in
-            seconds.
-        @return: how long each step took, and how long all of them would keep a
-            service from running: C{"pause"}.
+        What a rehearsal took of which a move would have to take the same.  What was
+        sent was on its way for longer than it took to write it down: whatever of
+        the whole time was neither capture nor loading counts as sending.
+
+        @param loading: for how long the recipient was at work to load what was
+            sent, in seconds.
+        @param elapsed: how long it took, in seconds, from the recipient's word that
+            it was ready until all was loaded.
+        @return: seconds, by name: C{"capture"}, C{"send"}, C{"load"}, and all of
+            these together: C{"pause"}.
         """
-        steps = {**self._steps(), "load": loading}
-        return {**steps, "pause": sum(steps.values())}
+        steps = self._steps()
+        rest = elapsed - self._surveying - steps["capture"] - loading
+        parts = {**steps, "send": max(steps["send"], rest), "load": loading}
+        return {**parts, "pause": sum(parts.values())}
 
     def release(self) -> None:
         """

@@ -60,7 +60,7 @@ EXAMPLES: dict[type[wire.Message], st.SearchStrategy[wire.Message]] = {
     wire.NamesPart: st.builds(wire.NamesPart, _names),
     wire.Manifest: st.builds(wire.Manifest, _text, _names, _count, _count, _labels),
     wire.Try: st.builds(wire.Try),
-    wire.Rehearsed: st.builds(wire.Rehearsed, _seconds),
+    wire.Rehearsed: st.builds(wire.Rehearsed, _seconds, _seconds),
     wire.Report: st.builds(
         wire.Report,
         st.dictionaries(_text, _count, max_size=3),
