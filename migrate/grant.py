@@ -73,6 +73,7 @@ class OriginGrant(OriginAdmission):
         self._patience = 0.0
         self._looking: Any = None
         self._rehearsed: Transfer | None = None
+        self._predicted: dict[str, float] = {}
 
     def limits(self) -> Mapping[State, float]:
         """
@@ -286,4 +287,5 @@ class OriginGrant(OriginAdmission):
         assert rehearsed is not None
         assert rehearsed.survey is not None
         seconds = rehearsed.seconds(message.seconds, message.elapsed)
+        self._predicted[rehearsed.offer.name] = seconds["pause"]
         self.send(Report(rehearsed.survey.asDictionary(), seconds))

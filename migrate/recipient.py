@@ -42,6 +42,9 @@ from migrate.wire import (
 class RecipientConversation(RecipientRequest):
     """
     The whole of the recipient's end of one conversation.
+
+    @ivar pause: seconds from this side's word that it was ready for what it claimed
+        last until it owned that.
     """
 
     _log = Logger()
@@ -58,6 +61,7 @@ class RecipientConversation(RecipientRequest):
         self._secondaryOver = False
         self._watch: LifeWatch | None = None
         self._root: Any = None
+        self.pause = 0.0
 
     # What a caller asks for.
 
@@ -193,6 +197,7 @@ class RecipientConversation(RecipientRequest):
         self._loader = self._root = self._wish = None
         assert loader is not None
         assert wish is not None
+        self.pause = time.monotonic() - self._readyAt
         try:
             loader.adopt()
             wish.adopted(root)

@@ -8,7 +8,7 @@ It must not know how a service is taken over.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -25,7 +25,6 @@ from migrate.errors import (
     NotTrusted,
     RemoteProtocolError,
 )
-from migrate.graph import Environment
 from migrate.graph.names import resolve
 from migrate.graph.survey import Survey
 from migrate.handover import Event, State
@@ -50,50 +49,7 @@ from migrate.wire import (
     Try,
     Waiting,
 )
-
-
-@attrs.frozen
-class Wish:
-    """
-    What to do with a claimed service.
-
-    @ivar service: what it is published as.
-    @ivar serializer: in which way it is to come.
-    @ivar environment: what the loading needs to know.
-    @ivar check: called with the root before anything is owned; may refuse by a
-        L{MigrationError}.
-    @ivar adopted: called with the root once it is owned and started.
-    @ivar provision: the resources that take the place of the service's.
-    @ivar wait: for how many seconds the origin is to wait for an instant at which
-        the service can move.
-    @ivar waits: called with what the origin waits for, whenever that is known.
-    @ivar rehearsal: whether it is to be loaded and thrown away.
-    """
-
-    service: str
-    serializer: ISerializer
-    environment: Environment
-    check: Callable[[Any], None]
-    adopted: Callable[[Any], None]
-    provision: Provision = attrs.field(factory=Provision)
-    wait: float = 0.0
-    waits: Callable[[str], None] = attrs.field(default=lambda why: None)
-    rehearsal: bool = False
-
-
-@attrs.frozen
-class Inquiry:
-    """
-    What would move, as an origin says.
-
-    @ivar survey: of what it is made, and what cannot move.
-    @ivar seconds: how long the steps took, by name: C{"audit"}; or, of a
-        rehearsal, C{"capture"}, C{"send"}, C{"load"}, and all of them together,
-        C{"pause"}.
-    """
-
-    survey: Survey
-    seconds: Mapping[str, float]
+from migrate.wish import Inquiry, Wish
 
 
 class RecipientRequest(RecipientIntroduction):

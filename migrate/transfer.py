@@ -63,6 +63,8 @@ class Moved:
         C{"capture"}, C{"pause"} (taking everything out of the reactor's hands),
         C{"send"}, C{"load"} (from the end of what was sent to the recipient's word
         that it could own it) and C{"commit"}.
+    @ivar predicted: seconds that the pause was to have by its rehearsal; L{None} if
+        it was not rehearsed.
     """
 
     service: str
@@ -72,6 +74,7 @@ class Moved:
     descriptors: int
     bytes: int
     steps: Mapping[str, float]
+    predicted: float | None = None
 
 
 @attrs.define(eq=False)
@@ -244,9 +247,10 @@ class Transfer:
             self._janitor.resume()
         self._janitor = self._dump = None
 
-    def report(self, pid: int) -> Moved:
+    def report(self, pid: int, predicted: float | None) -> Moved:
         """
         @param pid: the process that has the service now.
+        @param predicted: see L{Moved}.
         """
         dump = self._dump
         assert dump is not None
@@ -259,4 +263,5 @@ class Transfer:
             descriptors=len(dump.filenos),
             bytes=self._sent,
             steps=steps,
+            predicted=predicted,
         )
