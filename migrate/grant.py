@@ -31,7 +31,7 @@ from migrate.handover import Event, State
 from migrate.identity import isOwn
 from migrate.interfaces import ISerializer
 from migrate.resources import PREFIX
-from migrate.transfer import Transfer
+from migrate.transfer import Copied, Transfer
 from migrate.wire import (
     Check,
     Claim,
@@ -73,7 +73,7 @@ class OriginGrant(OriginAdmission):
         self._patience = 0.0
         self._looking: Any = None
         self._rehearsed: Transfer | None = None
-        self._predicted: dict[str, float] = {}
+        self._copied: dict[str, Copied] = {}
 
     def limits(self) -> Mapping[State, float]:
         """
@@ -180,18 +180,20 @@ class OriginGrant(OriginAdmission):
         """
         See L{migrate.handover.Effect}.
         """
-        audit = self._claimed().audit()
+        transfer = self._claimed()
+        audit = transfer.audit()
         names = [(name.module, name.qualname) for name in audit.names]
         resources = sorted(
             name.removeprefix(PREFIX)
             for name in audit.externals
             if name.startswith(PREFIX)
         )
-        needs = (names, len(audit.filenos), audit.objects, resources)
+        size = transfer.size(audit, self._copied.get(transfer.offer.name))
+        needs = (names, len(audit.filenos), audit.objects, resources, size)
         self.happen(Event.ADMIT, needs)
 
     def doSendManifest(
-        self, needs: tuple[list[tuple[str, str]], int, int, list[str]]
+        self, needs: tuple[list[tuple[str, str]], int, int, list[str], int]
     ) -> None:
         """
         See L{migrate.handover.Effect}.
@@ -287,5 +289,5 @@ class OriginGrant(OriginAdmission):
         assert rehearsed is not None
         assert rehearsed.survey is not None
         seconds = rehearsed.seconds(message.seconds, message.elapsed)
-        self._predicted[rehearsed.offer.name] = seconds["pause"]
+        self._copied[rehearsed.offer.name] = rehearsed.remember(seconds["pause"])
         self.send(Report(rehearsed.survey.asDictionary(), seconds))

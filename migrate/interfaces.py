@@ -260,7 +260,9 @@ class IDump(Interface):
     """
 
     capture: ICapture = Attribute("The walk that wrote it.")
-    chunks: Iterable[bytes] = Attribute("The records, in pieces of bounded size.")
+    chunks: Iterable[bytes] = Attribute(
+        "The records, in pieces of bounded size; a list if they are written already."
+    )
     filenos: Sequence[int] = Attribute(
         "The descriptors, in the order of their numbers in the records; still "
         "the origin's."
@@ -285,6 +287,11 @@ class ILoader(Interface):
     """
     Makes one graph again.  Ends with exactly one of C{adopt} and C{discard}.
     """
+
+    taken: int = Attribute(
+        "The number of objects whose records have come, of those that "
+        "C{IDump.objects} counts; 0 as long as that cannot be told."
+    )
 
     def feed(chunk: bytes) -> None:
         """

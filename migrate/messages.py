@@ -228,6 +228,7 @@ class Manifest(Message, frozen=True):
     @ivar objects: how many objects will come.
     @ivar resources: the names of those resources of the recipient's that will
         be needed.
+    @ivar bytes: about how many bytes of records will come; 0 if nobody knows.
     """
 
     service: Label
@@ -235,6 +236,7 @@ class Manifest(Message, frozen=True):
     descriptors: Count
     objects: Count
     resources: list[Label] = []
+    bytes: Count = 0
 
 
 class Ready(Message, frozen=True):

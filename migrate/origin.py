@@ -118,8 +118,8 @@ class OriginConversation(OriginGrant):
         transfer.offer.depart()
         self._given = True
         self.forget()
-        predicted = self._predicted.get(transfer.offer.name)
-        self.house.moved(transfer.report(self.peer.pid, predicted))
+        copied = self._copied.get(transfer.offer.name)
+        self.house.moved(transfer.report(self.peer.pid, copied))
 
     def doResume(self, _: object) -> None:
         """

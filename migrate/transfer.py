@@ -77,6 +77,21 @@ class Moved:
     predicted: float | None = None
 
 
+@attrs.frozen
+class Copied:
+    """
+    What is remembered of a rehearsal.
+
+    @ivar pause: seconds for which the service would have stood still.
+    @ivar serializer: the name of that which wrote it.
+    @ivar bytes: the size of all that was sent.
+    """
+
+    pause: float
+    serializer: str
+    bytes: int
+
+
 @attrs.define(eq=False)
 class Transfer:
     """
@@ -231,6 +246,25 @@ class Transfer:
         parts = {**steps, "send": max(steps["send"], rest), "load": loading}
         return {**parts, "pause": sum(parts.values())}
 
+    def remember(self, pause: float) -> Copied:
+        """
+        @param pause: what L{seconds} says.
+        """
+        return Copied(pause, self._serializer.name, self._sent)
+
+    def size(self, audit: IDump, earlier: Copied | None) -> int:
+        """
+        @param audit: a capture that is thrown away.
+        @param earlier: what is remembered of a rehearsal of the same service.
+        @return: about how many bytes it would send; 0 if nobody knows, since nothing is
+            written down only to be measured.
+        """
+        if isinstance(audit.chunks, list):
+            return sum(map(len, audit.chunks))
+        if earlier is not None and earlier.serializer == self._serializer.name:
+            return earlier.bytes
+        return 0
+
     def release(self) -> None:
         """
         Let go of this process's copies.
@@ -247,10 +281,10 @@ class Transfer:
             self._janitor.resume()
         self._janitor = self._dump = None
 
-    def report(self, pid: int, predicted: float | None) -> Moved:
+    def report(self, pid: int, copied: Copied | None) -> Moved:
         """
         @param pid: the process that has the service now.
-        @param predicted: see L{Moved}.
+        @param copied: what is remembered of its rehearsal, if there was one.
         """
         dump = self._dump
         assert dump is not None
@@ -263,5 +297,5 @@ class Transfer:
             descriptors=len(dump.filenos),
             bytes=self._sent,
             steps=steps,
-            predicted=predicted,
+            predicted=None if copied is None else copied.pause,
         )

@@ -26,6 +26,9 @@ from migrate.graph.planner import Planner
 from migrate.graph.records import Record
 from migrate.interfaces import ILoader
 
+#: Heads of what is no object that moves.
+_NO_OBJECT = r.OUTSIDE | {r.DESCRIPTOR, r.WEAK}
+
 
 @implementer(ILoader)
 class GraphLoader(ABC):
@@ -37,6 +40,13 @@ class GraphLoader(ABC):
         self._loading = Loading(environment)
         self._finished = False
         self._graph: list[Any] = []
+
+    @property
+    def taken(self) -> int:
+        """
+        See L{ILoader.taken}.  Of what is read as a whole nothing can be told.
+        """
+        return 0
 
     @abstractmethod
     def _take(self, chunk: bytes) -> None:
@@ -129,6 +139,17 @@ class TableLoader(GraphLoader):
         self._made: list[Any] = []
         self._shape = r.FIRST
         self._complete = False
+        self._seen = self._objects = 0
+
+    @property
+    def taken(self) -> int:
+        """
+        See L{ILoader.taken}.  Counted when somebody asks; the list of roots is none.
+        """
+        fresh = self._rows[self._seen :]
+        self._seen += len(fresh)
+        self._objects += sum(row[0] not in _NO_OBJECT for row in fresh)
+        return max(0, self._objects - 1)
 
     def _take(self, chunk: bytes) -> None:
         """
