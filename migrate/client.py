@@ -35,6 +35,7 @@ from migrate.identity import Login
 from migrate.offers import attach
 from migrate.policies import Policies
 from migrate.prediction import Budget, Prediction, milliseconds, predict
+from migrate.progress import LogDisplay, Progress
 from migrate.publication import Availability
 from migrate.recipient import RecipientConversation
 from migrate.resources import Provision
@@ -87,6 +88,8 @@ class MigrationClient(MigrationServer):
         over.
     @ivar taken: the names of the services that are here.
     @ivar budget: for how long services may stand still.
+    @ivar display: where it is shown how far a transfer has come that takes long: an
+        L{migrate.progress.IDisplay}.
     @ivar problem: what kept the others from coming, or L{None}.
     @ivar inherited: whether the control endpoint of the origin is here too.
     """
@@ -140,6 +143,7 @@ class MigrationClient(MigrationServer):
         self.provision = Provision({} if provide is None else provide)
         self.done: Deferred[MigrationClient] = Deferred()
         self.taken: list[str] = []
+        self.display: Any = LogDisplay()
         self.problem: MigrationError | None = None
         self.inherited = False
         self._started = False
@@ -285,6 +289,7 @@ class MigrationClient(MigrationServer):
             provision=self.provision,
             wait=self.wait,
             waits=lambda why: self.waits(name, why),
+            progress=Progress(name, self.display, self.reactor),
         )
 
     def waits(self, name: str, why: str) -> None:

@@ -138,6 +138,13 @@ class Outcome:
         """
         self._stdout, self._stderr = os.dup(1), os.dup(2)
 
+    @property
+    def stderr(self) -> int:
+        """
+        The descriptor that standard error was at first; until L{close}.
+        """
+        return self._stderr
+
     def postpone(self) -> None:
         """
         Called once a daemon is one: keep twistd from telling the launching

@@ -117,6 +117,8 @@ class RecipientConversation(RecipientRequest):
         See L{migrate.handover.Effect}.
         """
         assert self._loader is not None
+        if not self._chunks:
+            self._progress.arrive()
         self._chunks += 1
         self._recordBytes += len(message.data)
         if self._recordBytes > GRAPH:
@@ -157,8 +159,12 @@ class RecipientConversation(RecipientRequest):
         assert self._loader is not None
         assert self._receiver is not None
         assert self._wish is not None
+        self._progress.load()
         began = time.monotonic()
-        self._root = self._loader.finish(self._receiver.take())
+        try:
+            self._root = self._loader.finish(self._receiver.take())
+        finally:
+            self._progress.end()
         self._wish.check(self._root)
         ended = time.monotonic()
         self._loading += ended - began
@@ -210,6 +216,7 @@ class RecipientConversation(RecipientRequest):
         """
         See L{migrate.handover.Effect}.
         """
+        self._progress.end()
         loader, self._loader = self._loader, None
         self._root = self._end = None
         if self._receiver is not None:

@@ -33,6 +33,7 @@ from migrate.interfaces import ILoader, ISerializer
 from migrate.introduction import RecipientIntroduction
 from migrate.limits import MANIFEST
 from migrate.model import Named
+from migrate.progress import Amount, Untold
 from migrate.resources import Provision
 from migrate.wire import (
     MAX_NAMES,
@@ -74,6 +75,8 @@ class RecipientRequest(RecipientIntroduction):
         self._wish: Wish | None = None
         self._names: list[tuple[str, str]] = []
         self._nameLength = 0
+        self._expected = Amount()
+        self._progress = Untold()
         self._loader: ILoader | None = None
         self._chunks = self._recordBytes = 0
         self._end: End | None = None
@@ -229,6 +232,7 @@ class RecipientRequest(RecipientIntroduction):
         wish = self._wish
         assert wish is not None
         ensureRoom(message.descriptors)
+        self._expected = Amount(message.objects, message.descriptors, message.bytes)
         missing = []
         policy = wish.environment.policy
         for module, qualname in [*self._names, *message.names]:
@@ -265,7 +269,17 @@ class RecipientRequest(RecipientIntroduction):
         self._loading = self._elapsed = 0.0
         self._end = None
         self._readyAt = time.monotonic()
+        self._progress = wish.progress
+        self._progress.begin(self._expected, self._arrived, wish.rehearsal)
         self.send(Try() if wish.rehearsal else Ready())
+
+    def _arrived(self) -> Amount:
+        """
+        @return: how much has come of what was claimed.
+        """
+        objects = 0 if self._loader is None else self._loader.taken
+        descriptors = 0 if self._receiver is None else len(self._receiver.inbox)
+        return Amount(objects, descriptors, self._recordBytes)
 
     def doSendRehearsed(self, _: object) -> None:
         """

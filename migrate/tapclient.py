@@ -4,6 +4,7 @@ C{twistd migrate-client}: takes services over from a running process.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
@@ -196,6 +197,11 @@ def makeService(options: Options) -> MigrationClient:
     except (MigrationError, ValueError, usage.UsageError) as error:
         outcome.leave(f"migrate-client: {error}")
     client.outcome = outcome
+    if os.isatty(outcome.stderr):
+        # What draws bars is of use to nobody else.
+        from migrate.bar import TerminalDisplay
+
+        client.display = TerminalDisplay(outcome.stderr)
     if not asking:
         client.pidFile = options.pidFile
         client.whenEmpty = options.pidFile.before(client.whenEmpty)

@@ -14,6 +14,7 @@ import attrs
 from migrate.graph import Environment
 from migrate.graph.survey import Survey
 from migrate.interfaces import ISerializer
+from migrate.progress import Untold
 from migrate.resources import Provision
 
 
@@ -32,6 +33,7 @@ class Wish:
     @ivar wait: for how many seconds the origin is to wait for an instant at which
         the service can move.
     @ivar waits: called with what the origin waits for, whenever that is known.
+    @ivar progress: is told how far it has come.
     @ivar rehearsal: whether it is to be loaded and thrown away.
     """
 
@@ -43,6 +45,7 @@ class Wish:
     provision: Provision = attrs.field(factory=Provision)
     wait: float = 0.0
     waits: Callable[[str], None] = attrs.field(default=lambda why: None)
+    progress: Untold = attrs.field(factory=Untold)
     rehearsal: bool = False
 
 

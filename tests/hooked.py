@@ -260,6 +260,40 @@ class Ponderous(Service):
         self.weight = Slow()
 
 
+class Guest:
+    """
+    One of many.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.name = f"guest {number}"
+
+
+#: How many they are.
+GUESTS = 20_000
+
+
+class Crowded(Plain):
+    """
+    A service of many objects.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guests = [Guest(number) for number in range(GUESTS)]
+
+
+class Heavy(Crowded):
+    """
+    A service of many objects that takes long to be made again, once all is there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = Slow()
+
+
 def openDatabase(name: str = "") -> sqlite3.Connection:
     """
     @return: a database that knows its name.

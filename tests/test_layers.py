@@ -18,7 +18,7 @@ from migrate.adapters import DEFERRED
 #: The layers from the bottom up.  What shares a line knows nothing of each
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
-    "errors",
+    "errors progress",
     "life",
     "model limits events",
     "interfaces",
@@ -51,7 +51,7 @@ LAYERS = (
     "inquirer",
     "supervisor",
     "testing",
-    "tap outcome",
+    "tap outcome bar",
     "commandline",
     "tapserver tapclient cli",
 )
