@@ -34,11 +34,13 @@ from migrate.handover import State
 from migrate.identity import Login
 from migrate.offers import attach
 from migrate.policies import Policies
+from migrate.prediction import Budget, Prediction, milliseconds, predict
+from migrate.progress import LogDisplay, Progress
 from migrate.publication import Availability
 from migrate.recipient import RecipientConversation
-from migrate.request import Wish
 from migrate.resources import Provision
 from migrate.server import CONTROL, MigrationServer
+from migrate.wish import Wish
 
 ORPHAN_PATIENCE = 2.0
 """
@@ -85,6 +87,9 @@ class MigrationClient(MigrationServer):
         published; fails with a L{MigrationError} if nothing could be taken
         over.
     @ivar taken: the names of the services that are here.
+    @ivar budget: for how long services may stand still.
+    @ivar display: where it is shown how far a transfer has come that takes long: an
+        L{migrate.progress.IDisplay}.
     @ivar problem: what kept the others from coming, or L{None}.
     @ivar inherited: whether the control endpoint of the origin is here too.
     """
@@ -102,6 +107,7 @@ class MigrationClient(MigrationServer):
         login: Login | None = None,
         policies: Policies | None = None,
         wait: float = 0.0,
+        maxPause: float | None = None,
         provide: Mapping[str, Callable[[], Any]] | None = None,
         **options: Any,
     ) -> None:
@@ -115,6 +121,9 @@ class MigrationClient(MigrationServer):
             of this user or of root, by default.
         @param wait: seconds that the origin is to wait for an instant at which a
             service can move, if it cannot when it is claimed.
+        @param maxPause: seconds for which a service may stand still: one for which a
+            rehearsal predicts more is not claimed.  L{None} for as long as it
+            takes.
         @param provide: what makes resources of this process ready, by name: each
             returns one, or a L{Deferred} of it.  They take the place of what the
             services call so (L{migrate.interfaces.INamedResources}).
@@ -130,9 +139,11 @@ class MigrationClient(MigrationServer):
         self.login = login
         self.policies = Policies() if policies is None else policies
         self.wait = wait
+        self.budget = Budget(maxPause)
         self.provision = Provision({} if provide is None else provide)
         self.done: Deferred[MigrationClient] = Deferred()
         self.taken: list[str] = []
+        self.display: Any = LogDisplay()
         self.problem: MigrationError | None = None
         self.inherited = False
         self._started = False
@@ -165,6 +176,7 @@ class MigrationClient(MigrationServer):
             self.reactor, self.deadlines, self.policy, self.login
         )
         await self._attempt(conversation)
+        self.problem = self.budget.sumUp(self.problem)
         if self.taken:
             try:
                 await self._publish(conversation)
@@ -212,7 +224,22 @@ class MigrationClient(MigrationServer):
         """
         Do what this client is for, with one service.
         """
-        await conversation.claim(self._wish(name, conversation))
+        wish = self._wish(name, conversation)
+        if self.budget.most is None:
+            await conversation.claim(wish)
+            return
+        expected = await predict(conversation, wish)
+        if self.budget.admits(name, expected):
+            await conversation.claim(wish)
+            self._compare(name, expected, conversation.pause)
+
+    def _compare(self, name: str, expected: Prediction, pause: float) -> None:
+        self._log.info(
+            "{service} stood still for {pause}; {expected} were predicted",
+            service=name,
+            pause=milliseconds(pause),
+            expected=expected,
+        )
 
     def _choose(self, states: dict[str, str]) -> list[str]:
         """
@@ -262,6 +289,7 @@ class MigrationClient(MigrationServer):
             provision=self.provision,
             wait=self.wait,
             waits=lambda why: self.waits(name, why),
+            progress=Progress(name, self.display, self.reactor),
         )
 
     def waits(self, name: str, why: str) -> None:

@@ -21,6 +21,7 @@ The tree::
     +-- PeerTimeout              the peer did not answer by its deadline
     +-- NotTrusted               the peer is not who it should be
     +-- TooManyPeers             this process talks to as many as it may
+    +-- PauseTooLong             a service would stand still for longer than it may
     +-- DescriptorLimit          this process may not open that many
     +-- MemoryShortage           this process has no memory for it
     +-- ServiceUnavailable       no service that can be claimed
@@ -219,6 +220,12 @@ class NotTrusted(MigrationError):
 class TooManyPeers(MigrationError):
     """
     This process is in conversation with as many peers as it may be.
+    """
+
+
+class PauseTooLong(MigrationError):
+    """
+    A service would stand still for longer than it may; it was left where it is.
     """
 
 

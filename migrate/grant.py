@@ -73,6 +73,7 @@ class OriginGrant(OriginAdmission):
         self._patience = 0.0
         self._looking: Any = None
         self._rehearsed: Transfer | None = None
+        self._predicted: dict[str, float] = {}
 
     def limits(self) -> Mapping[State, float]:
         """
@@ -179,18 +180,19 @@ class OriginGrant(OriginAdmission):
         """
         See L{migrate.handover.Effect}.
         """
-        audit = self._claimed().audit()
+        transfer = self._claimed()
+        audit = transfer.audit()
         names = [(name.module, name.qualname) for name in audit.names]
         resources = sorted(
             name.removeprefix(PREFIX)
             for name in audit.externals
             if name.startswith(PREFIX)
         )
-        needs = (names, len(audit.filenos), audit.objects, resources)
+        needs = (names, len(audit.filenos), audit.objects, resources, audit.size)
         self.happen(Event.ADMIT, needs)
 
     def doSendManifest(
-        self, needs: tuple[list[tuple[str, str]], int, int, list[str]]
+        self, needs: tuple[list[tuple[str, str]], int, int, list[str], int]
     ) -> None:
         """
         See L{migrate.handover.Effect}.
@@ -285,5 +287,6 @@ class OriginGrant(OriginAdmission):
         rehearsed, self._rehearsed = self._rehearsed, None
         assert rehearsed is not None
         assert rehearsed.survey is not None
-        seconds = rehearsed.seconds(message.seconds)
+        seconds = rehearsed.seconds(message.seconds, message.elapsed)
+        self._predicted[rehearsed.offer.name] = seconds["pause"]
         self.send(Report(rehearsed.survey.asDictionary(), seconds))

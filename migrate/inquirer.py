@@ -12,8 +12,9 @@ from typing import Any
 import attrs
 
 from migrate.client import MigrationClient
+from migrate.prediction import Prediction
 from migrate.recipient import RecipientConversation
-from migrate.request import Inquiry
+from migrate.wish import Inquiry
 
 
 class Inquirer(MigrationClient):
@@ -63,4 +64,5 @@ class Inquirer(MigrationClient):
         if self.rehearse and (passing or not refusals):
             wish = attrs.evolve(self._wish(name, conversation), rehearsal=True)
             found = await conversation.claim(wish)
+            self.budget.admits(name, Prediction.of(found.seconds))
         self.inquiries[name] = found

@@ -318,7 +318,9 @@ class IDump(Interface):
     """
 
     capture: ICapture = Attribute("The walk that wrote it.")
-    chunks: Iterable[bytes] = Attribute("The records, in pieces of bounded size.")
+    chunks: Iterable[bytes] = Attribute(
+        "The records, in pieces of bounded size; a list if they are written already."
+    )
     filenos: Sequence[int] = Attribute(
         "The descriptors, in the order of their numbers in the records; still "
         "the origin's."
@@ -328,6 +330,7 @@ class IDump(Interface):
     )
     names: Sequence[Named] = Attribute("All that the graph needs imported.")
     objects: int = Attribute("How many objects move.")
+    size: int = Attribute("How many bytes that is, beside the records included.")
     externals: frozenset[str] = Attribute(
         "The names of what stays outside and is referred to."
     )
@@ -343,6 +346,12 @@ class ILoader(Interface):
     """
     Makes one graph again.  Ends with exactly one of C{adopt} and C{discard}.
     """
+
+    taken: int = Attribute(
+        "The number of objects whose records have come, of those that "
+        "C{IDump.objects} counts."
+    )
+    read: int = Attribute("How many bytes came in files, and were read.")
 
     def feed(chunk: bytes) -> None:
         """

@@ -228,6 +228,7 @@ class Manifest(Message, frozen=True):
     @ivar objects: how many objects will come.
     @ivar resources: the names of those resources of the recipient's that will
         be needed.
+    @ivar bytes: about how many bytes of records will come; 0 if nobody knows.
     """
 
     service: Label
@@ -235,6 +236,7 @@ class Manifest(Message, frozen=True):
     descriptors: Count
     objects: Count
     resources: list[Label] = []
+    bytes: Count = 0
 
 
 class Ready(Message, frozen=True):
@@ -254,10 +256,12 @@ class Rehearsed(Message, frozen=True):
     """
     The recipient has loaded a copy, and thrown it away.
 
-    @ivar seconds: how long it took to load.
+    @ivar seconds: for how long it was at work to load it.
+    @ivar elapsed: how long all of it took, from its word that it was ready on.
     """
 
     seconds: Seconds
+    elapsed: Seconds = 0.0
 
 
 class Report(Message, frozen=True):

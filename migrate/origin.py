@@ -125,7 +125,8 @@ class OriginConversation(OriginGrant):
         transfer.offer.depart()
         self._given = True
         self.forget()
-        self.house.moved(transfer.report(self.peer.pid))
+        predicted = self._predicted.get(transfer.offer.name)
+        self.house.moved(transfer.report(self.peer.pid, predicted))
 
     def doResume(self, _: object) -> None:
         """

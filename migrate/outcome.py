@@ -138,6 +138,13 @@ class Outcome:
         """
         self._stdout, self._stderr = os.dup(1), os.dup(2)
 
+    @property
+    def stderr(self) -> int:
+        """
+        The descriptor that standard error was at first; until L{close}.
+        """
+        return self._stderr
+
     def postpone(self) -> None:
         """
         Called once a daemon is one: keep twistd from telling the launching
@@ -155,17 +162,20 @@ class Outcome:
 
     def say(self, lines: Iterable[str]) -> None:
         """
-        Write lines to standard output.
+        Write lines to standard output, as far as anybody reads it.
         """
         text = "".join(f"{line}\n" for line in lines).encode()
-        while text:
-            text = text[os.write(self._stdout, text) :]
+        with suppress(OSError):
+            while text:
+                text = text[os.write(self._stdout, text) :]
 
     def warn(self, message: str) -> None:
         """
-        Say something on standard error, in one line.
+        Say something on standard error, in one line.  That nobody is left to read
+        it changes nothing.
         """
-        os.write(self._stderr, (" ".join(message.split()) + "\n").encode())
+        with suppress(OSError):
+            os.write(self._stderr, (" ".join(message.split()) + "\n").encode())
 
     def fail(self, message: str) -> None:
         """
@@ -193,6 +203,8 @@ class Outcome:
     def _tell(self, status: bytes) -> None:
         pipe, self._pipe = self._pipe, None
         if pipe is not None:
-            os.write(pipe, status)
+            # The launching command may have been ended with its terminal.
+            with suppress(OSError):
+                os.write(pipe, status)
             os.close(pipe)
         self.close()

@@ -43,6 +43,9 @@ from migrate.wire import (
 class RecipientConversation(RecipientRequest):
     """
     The whole of the recipient's end of one conversation.
+
+    @ivar pause: seconds from this side's word that it was ready for what it claimed
+        last until it owned that.
     """
 
     _log = Logger()
@@ -59,8 +62,8 @@ class RecipientConversation(RecipientRequest):
         self._secondaryOver = False
         self._watch: LifeWatch | None = None
         self._root: Any = None
-        self._descriptors = 0
         self._still = contextlib.ExitStack()
+        self.pause = 0.0
 
     # What a caller asks for.
 
@@ -123,6 +126,7 @@ class RecipientConversation(RecipientRequest):
             # Until it is adopted or discarded: a collection after every piece would
             # go through all that has come so far.
             self._still.enter_context(uncollected())
+            self._progress.arrive()
         self._chunks += 1
         self._recordBytes += len(message.data)
         if self._recordBytes > GRAPH:
@@ -163,10 +167,16 @@ class RecipientConversation(RecipientRequest):
         assert self._loader is not None
         assert self._receiver is not None
         assert self._wish is not None
+        self._progress.load()
         began = time.monotonic()
-        self._root = self._loader.finish(self._receiver.take())
+        try:
+            self._root = self._loader.finish(self._receiver.take())
+        finally:
+            self._progress.end()
         self._wish.check(self._root)
-        self._loading += time.monotonic() - began
+        ended = time.monotonic()
+        self._loading += ended - began
+        self._elapsed = ended - self._readyAt
         self.happen(Event.TRIED if self._wish.rehearsal else Event.ADMIT)
 
     def doSendPrepared(self, _: object) -> None:
@@ -201,6 +211,7 @@ class RecipientConversation(RecipientRequest):
         self._loader = self._root = self._wish = None
         assert loader is not None
         assert wish is not None
+        self.pause = time.monotonic() - self._readyAt
         try:
             loader.adopt()
             wish.adopted(root)
@@ -215,6 +226,7 @@ class RecipientConversation(RecipientRequest):
         """
         See L{migrate.handover.Effect}.
         """
+        self._progress.end()
         loader, self._loader = self._loader, None
         self._root = self._end = None
         self._still.close()

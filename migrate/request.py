@@ -7,7 +7,8 @@ It must not know how a service is taken over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -24,7 +25,6 @@ from migrate.errors import (
     NotTrusted,
     RemoteProtocolError,
 )
-from migrate.graph import Environment
 from migrate.graph.names import resolve
 from migrate.graph.survey import Survey
 from migrate.handover import Event, State
@@ -33,6 +33,7 @@ from migrate.interfaces import ILoader, ISerializer
 from migrate.introduction import RecipientIntroduction
 from migrate.limits import MANIFEST
 from migrate.model import Named
+from migrate.progress import Amount, Untold
 from migrate.resources import Provision
 from migrate.wire import (
     MAX_NAMES,
@@ -49,50 +50,7 @@ from migrate.wire import (
     Try,
     Waiting,
 )
-
-
-@attrs.frozen
-class Wish:
-    """
-    What to do with a claimed service.
-
-    @ivar service: what it is published as.
-    @ivar serializer: in which way it is to come.
-    @ivar environment: what the loading needs to know.
-    @ivar check: called with the root before anything is owned; may refuse by a
-        L{MigrationError}.
-    @ivar adopted: called with the root once it is owned and started.
-    @ivar provision: the resources that take the place of the service's.
-    @ivar wait: for how many seconds the origin is to wait for an instant at which
-        the service can move.
-    @ivar waits: called with what the origin waits for, whenever that is known.
-    @ivar rehearsal: whether it is to be loaded and thrown away.
-    """
-
-    service: str
-    serializer: ISerializer
-    environment: Environment
-    check: Callable[[Any], None]
-    adopted: Callable[[Any], None]
-    provision: Provision = attrs.field(factory=Provision)
-    wait: float = 0.0
-    waits: Callable[[str], None] = attrs.field(default=lambda why: None)
-    rehearsal: bool = False
-
-
-@attrs.frozen
-class Inquiry:
-    """
-    What would move, as an origin says.
-
-    @ivar survey: of what it is made, and what cannot move.
-    @ivar seconds: how long the steps took, by name: C{"audit"}; or, of a
-        rehearsal, C{"capture"}, C{"send"}, C{"load"}, and all of them together,
-        C{"pause"}.
-    """
-
-    survey: Survey
-    seconds: Mapping[str, float]
+from migrate.wish import Inquiry, Wish
 
 
 class RecipientRequest(RecipientIntroduction):
@@ -117,10 +75,13 @@ class RecipientRequest(RecipientIntroduction):
         self._wish: Wish | None = None
         self._names: list[tuple[str, str]] = []
         self._nameLength = 0
+        self._expected = Amount()
+        self._progress = Untold()
         self._loader: ILoader | None = None
-        self._chunks = self._recordBytes = 0
+        self._chunks = self._recordBytes = self._descriptors = 0
         self._end: End | None = None
-        self._loading = 0.0
+        self._loading = self._elapsed = 0.0
+        self._readyAt = 0.0
 
     # What a caller asks for.
 
@@ -271,6 +232,7 @@ class RecipientRequest(RecipientIntroduction):
         wish = self._wish
         assert wish is not None
         ensureRoom(message.descriptors)
+        self._expected = Amount(message.objects, message.descriptors, message.bytes)
         missing = []
         policy = wish.environment.policy
         for module, qualname in [*self._names, *message.names]:
@@ -303,13 +265,24 @@ class RecipientRequest(RecipientIntroduction):
         outside = {**wish.environment.externals, **wish.provision.externals()}
         environment = attrs.evolve(wish.environment, externals=outside)
         self._loader = wish.serializer.loader(environment)
-        self._chunks = self._recordBytes = 0
-        self._loading = 0.0
+        self._chunks = self._recordBytes = self._descriptors = 0
+        self._loading = self._elapsed = 0.0
         self._end = None
+        self._readyAt = time.monotonic()
+        self._progress = wish.progress
+        self._progress.begin(self._expected, self._arrived, wish.rehearsal)
         self.send(Try() if wish.rehearsal else Ready())
+
+    def _arrived(self) -> Amount:
+        """
+        @return: how much has come of what was claimed.
+        """
+        objects = 0 if self._loader is None else self._loader.taken
+        read = 0 if self._loader is None else self._loader.read
+        return Amount(objects, self._descriptors, self._recordBytes + read)
 
     def doSendRehearsed(self, _: object) -> None:
         """
         See L{migrate.handover.Effect}.
         """
-        self.send(Rehearsed(self._loading))
+        self.send(Rehearsed(self._loading, self._elapsed))

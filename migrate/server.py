@@ -361,7 +361,7 @@ class MigrationServer(MultiService):
         """
         self._log.info(
             "moved {service} to process {pid} in {ms:.2f} ms: {objects} objects, "
-            "{descriptors} descriptors, {bytes} bytes ({steps})",
+            "{descriptors} descriptors, {bytes} bytes ({steps}){predicted}",
             service=report.service,
             pid=report.pid,
             ms=report.pause * 1000,
@@ -371,6 +371,9 @@ class MigrationServer(MultiService):
             steps=", ".join(
                 f"{step} {took * 1000:.2f} ms" for step, took in report.steps.items()
             ),
+            predicted=""
+            if report.predicted is None
+            else f"; {report.predicted * 1000:.2f} ms were predicted",
         )
 
     def ended(self, conversation: OriginAdmission) -> None:

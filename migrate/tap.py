@@ -8,6 +8,7 @@ It must not know how services move.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -142,6 +143,27 @@ def seconds(option: str, text: str, least: float = 1e-3) -> float:
         value = -1.0
     if not least <= value <= MOST_SECONDS:
         raise ValueError(f"--{option} {text}: give a positive number of seconds")
+    return value
+
+
+_TIME = re.compile(r"\s*((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(ms|s)?\s*", re.ASCII)
+
+
+def duration(option: str, text: str) -> float:
+    """
+    @param text: a number, followed by C{ms}, C{s}, or nothing for seconds.
+    @return: seconds.
+    @raise ValueError: it is no such time, or none at all.
+    """
+    found = _TIME.fullmatch(text)
+    value = 0.0
+    if found is not None:
+        value = float(found[1]) / (1000 if found[2] == "ms" else 1)
+    if not 0.0 < value <= MOST_SECONDS:
+        raise ValueError(
+            f"--{option} {text}: give a time such as 50ms or 0.2s; a number alone is "
+            "in seconds"
+        )
     return value
 
 

@@ -10,18 +10,17 @@ from functools import partial
 from typing import Any, ClassVar
 
 from twisted.python import usage
-from twisted.python.failure import Failure
 
 from migrate.adapters.prompts import keepEverySource
 from migrate.client import MigrationClient
-from migrate.errors import CannotMigrateYet, MigrationError, PeerRefused
+from migrate.commandline import CommandLineClient, CommandLineInquirer
+from migrate.errors import MigrationError
 from migrate.identity import Login
-from migrate.inquirer import Inquirer
-from migrate.outcome import Outcome, PidFile, exitWith
+from migrate.outcome import Outcome, PidFile
 from migrate.policies import Policies
-from migrate.request import Inquiry
 from migrate.tap import (
     CommonOptions,
+    duration,
     namedBy,
     resourcesOf,
     seconds,
@@ -64,6 +63,13 @@ class Options(CommonOptions):
             "0",
             "Seconds to wait for an instant at which a service can move, if it cannot "
             "now but will be able to.",
+        ],
+        [
+            "max-pause",
+            None,
+            None,
+            "For how long a service may stand still: 50ms, 0.2s; a number alone is in "
+            "seconds.  One for which a rehearsal predicts more stays where it is.",
         ],
         ["login", None, None, "User to log in as, if the control endpoint is tcp."],
         ["password-file", None, None, "File whose first line is that user's password."],
@@ -118,11 +124,25 @@ class Options(CommonOptions):
             raise usage.UsageError(str(error)) from error
         try:
             self["seconds"] = seconds("wait", self["wait"], least=0.0)
+            self["pause"] = self._pause()
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
         self["credentials"] = self._credentials()
         self.pidFile = PidFile.of(self.parent)
         self.pidFile.withhold()
+
+    def _pause(self) -> float | None:
+        """
+        @raise ValueError: it is no time.
+        """
+        if self["max-pause"] is None:
+            return None
+        if self["check"]:
+            raise usage.UsageError(
+                "a pause is predicted by a rehearsal: give --max-pause without "
+                "--check, or with --rehearse in its place"
+            )
+        return duration("max-pause", self["max-pause"])
 
     def _credentials(self) -> Login | None:
         user, path = self["login"], self["password-file"]
@@ -135,112 +155,6 @@ class Options(CommonOptions):
                 return Login(user, file.readline().rstrip("\r\n"))
         except OSError as error:
             raise usage.UsageError(f"--password-file: {error}") from error
-
-
-class CommandLineClient(MigrationClient):
-    """
-    A client that ends its process, with status 1 and a reason, if it could not
-    take over, and lets the launching command of a daemon know.
-    """
-
-    outcome: Outcome
-    pidFile: PidFile
-
-    def privilegedStartService(self) -> None:
-        """
-        This process is what it is to be: a daemon, or none.
-        """
-        self.outcome.postpone()
-        self.done.addCallbacks(self._served, self._failed)
-        super().privilegedStartService()  # type: ignore[no-untyped-call]
-
-    def waits(self, name: str, why: str) -> None:
-        """
-        See L{MigrationClient.waits}.
-        """
-        self.outcome.warn(f"migrate-client: {name} waits: {why}")
-
-    def _served(self, _: object) -> None:
-        if self.inherited or not os.path.exists(self.pidFile.path or os.devnull):
-            self.pidFile.write()
-        unused = [n for n in self.provision.openers if n not in self.provision.opened]
-        if unused:
-            self.outcome.warn(
-                "migrate-client: nothing that came has a resource named "
-                f"{', '.join(unused)}"
-            )
-        if self.problem is None:
-            self.outcome.succeed()
-        else:
-            self.outcome.fail(
-                f"migrate-client: took over {', '.join(self.taken)}; {self.problem}"
-            )
-
-    def _failed(self, failure: Failure) -> None:
-        why = failure.getErrorMessage()
-        error = failure.value
-        if isinstance(error, PeerRefused) and error.error == CannotMigrateYet.__name__:
-            why += " (it passes by itself: --wait SECONDS waits for that)"
-        self.outcome.fail(f"migrate-client: {why}")
-        exitWith(1)
-        self.reactor.stop()
-
-
-class CommandLineInquirer(Inquirer):
-    """
-    An inquirer that tells on standard output what it found out, and ends its
-    process, with status 1 if something could not move.
-    """
-
-    outcome: Outcome
-
-    def privilegedStartService(self) -> None:
-        """
-        See L{CommandLineClient.privilegedStartService}.
-        """
-        self.outcome.postpone()
-        self.done.addCallbacks(self._answered, self._failed)
-        super().privilegedStartService()  # type: ignore[no-untyped-call]
-
-    def waits(self, name: str, why: str) -> None:
-        """
-        See L{MigrationClient.waits}.
-        """
-        self.outcome.warn(f"migrate-client: {name} waits: {why}")
-
-    def _answered(self, _: object) -> None:
-        hindered = []
-        for name, inquiry in self.inquiries.items():
-            self.outcome.say([f"{name}:", *(f"  {each}" for each in told(inquiry))])
-            if inquiry.survey.refusals:
-                hindered.append(name)
-        if hindered:
-            self._end(f"{', '.join(hindered)} cannot move as it is now")
-        else:
-            self.outcome.succeed()
-            self.reactor.stop()
-
-    def _failed(self, failure: Failure) -> None:
-        self._end(failure.getErrorMessage())
-
-    def _end(self, why: str) -> None:
-        self.outcome.fail(f"migrate-client: {why}")
-        exitWith(1)
-        self.reactor.stop()
-
-
-def told(inquiry: Inquiry) -> list[str]:
-    """
-    @return: lines for a terminal.
-    """
-    steps = {name: f"{took * 1000:.1f} ms" for name, took in inquiry.seconds.items()}
-    pause = steps.pop("pause", None)
-    lines = inquiry.survey.describe()
-    if steps:
-        lines.append(", ".join(f"{name} {took}" for name, took in steps.items()))
-    if pause is not None:
-        lines.append(f"expected pause: {pause}")
-    return lines
 
 
 def openerOf(dotted: str) -> Callable[[], Any]:
@@ -275,6 +189,7 @@ def makeService(options: Options) -> MigrationClient:
             login=options["credentials"],
             policies=options["policies"],
             wait=options["seconds"],
+            maxPause=options["pause"],
             provide={name: openerOf(dotted) for name, dotted in options["provide"]},
             **options.common(),
         )
@@ -282,6 +197,11 @@ def makeService(options: Options) -> MigrationClient:
     except (MigrationError, ValueError, usage.UsageError) as error:
         outcome.leave(f"migrate-client: {error}")
     client.outcome = outcome
+    if os.isatty(outcome.stderr):
+        # What draws bars is of use to nobody else.
+        from migrate.bar import TerminalDisplay
+
+        client.display = TerminalDisplay(outcome.stderr)
     if not asking:
         client.pidFile = options.pidFile
         client.whenEmpty = options.pidFile.before(client.whenEmpty)

@@ -65,6 +65,8 @@ class Moved:
         C{"capture"}, C{"pause"} (taking everything out of the reactor's hands),
         C{"send"}, C{"load"} (from the end of what was sent to the recipient's word
         that it could own it) and C{"commit"}.
+    @ivar predicted: seconds that the pause was to have by its rehearsal; L{None} if
+        it was not rehearsed.
     """
 
     service: str
@@ -74,6 +76,7 @@ class Moved:
     descriptors: int
     bytes: int
     steps: Mapping[str, float]
+    predicted: float | None = None
 
 
 @attrs.define(eq=False)
@@ -96,11 +99,11 @@ class Transfer:
     deadline: float = attrs.field(default=0.0, init=False)
     spent: float = attrs.field(default=0.0, init=False)
     survey: Survey | None = attrs.field(default=None, init=False)
-    _sent: int = attrs.field(default=0, init=False)
     _passed: int = attrs.field(default=0, init=False)
     _files: MemoryFiles | None = attrs.field(
         factory=lambda: MemoryFiles() if isAvailable() else None, init=False
     )
+    _surveying: float = attrs.field(default=0.0, init=False)
     _marks: dict[str, float] = attrs.field(factory=dict, init=False)
     _dump: IDump | None = attrs.field(default=None, init=False)
     _janitor: Janitor | None = attrs.field(default=None, init=False)
@@ -220,12 +223,11 @@ class Transfer:
 
         @return: in how many pieces.
         """
-        chunks = self._sent = self._passed = 0
+        chunks = self._passed = 0
         for chunk in dump.chunks:
             for part in slices(chunk):
                 sendNow(part, self.deadline)
                 chunks += 1
-            self._sent += len(chunk)
             self._pass(dump.filenos)
         return chunks
 
@@ -257,26 +259,35 @@ class Transfer:
         self._sender.send(dump.filenos, deadline)
         if self._files is not None:
             self._files.close()
-        chunks = self._sent = 0
+        chunks = 0
         for chunk in dump.chunks:
             for part in slices(chunk):
                 send(part)
                 chunks += 1
-            self._sent += len(chunk)
         send(End(len(dump.filenos), chunks))
         self._mark("send")
         # Later the objects are not any more what they were at the capture.
+        began = time.monotonic()
         self.survey = dump.survey()
+        self._surveying = time.monotonic() - began
 
-    def seconds(self, loading: float) -> dict[str, float]:
+    def seconds(self, loading: float, elapsed: float) -> dict[str, float]:
         """
-        @param loading: how long the recipient took to load what was sent, in
-            seconds.
-        @return: how long each step took, and how long all of them would keep a
-            service from running: C{"pause"}.
+        What a rehearsal took of which a move would have to take the same.  What was
+        sent was on its way for longer than it took to write it down: whatever of
+        the whole time was neither capture nor loading counts as sending.
+
+        @param loading: for how long the recipient was at work to load what was
+            sent, in seconds.
+        @param elapsed: how long it took, in seconds, from the recipient's word that
+            it was ready until all was loaded.
+        @return: seconds, by name: C{"capture"}, C{"send"}, C{"load"}, and all of
+            these together: C{"pause"}.
         """
-        steps = {**self._steps(), "load": loading}
-        return {**steps, "pause": sum(steps.values())}
+        steps = self._steps()
+        rest = elapsed - self._surveying - steps["capture"] - loading
+        parts = {**steps, "send": max(steps["send"], rest), "load": loading}
+        return {**parts, "pause": sum(parts.values())}
 
     def release(self) -> None:
         """
@@ -296,9 +307,10 @@ class Transfer:
         if self._files is not None:
             self._files.close()
 
-    def report(self, pid: int) -> Moved:
+    def report(self, pid: int, predicted: float | None) -> Moved:
         """
         @param pid: the process that has the service now.
+        @param predicted: the pause that a rehearsal foretold, if there was one.
         """
         dump = self._dump
         assert dump is not None
@@ -309,6 +321,7 @@ class Transfer:
             pause=sum(steps.values()),
             objects=dump.objects,
             descriptors=len(dump.filenos),
-            bytes=self._sent,
+            bytes=dump.size,
             steps=steps,
+            predicted=predicted,
         )

@@ -215,27 +215,29 @@ def manifest(
     descriptors: int,
     objects: int,
     resources: Iterable[str] = (),
+    size: int = 0,
 ) -> Iterator[NamesPart | Manifest]:
     """
     Write a manifest of any length.
 
+    @param size: about how many bytes of records will come; 0 if nobody knows.
     @return: the messages to send, in their order; the last one, and only that,
         is the L{Manifest}.
     @raise LocalProtocolError: there are more than L{MAX_NAMES} names, or one
         that no frame takes.
     """
     part: list[Name] = []
-    size = 0
+    length = 0
     for total, (module, qualname) in enumerate(names, 1):
         if total > MAX_NAMES:
             raise LocalProtocolError(f"a manifest takes {MAX_NAMES} names at most")
         part.append((module, qualname))
         # Four bytes a character is as long as UTF-8 gets.
-        size += 4 * (len(module) + len(qualname)) + 11
-        if size > NAMES_BYTES:
+        length += 4 * (len(module) + len(qualname)) + 11
+        if length > NAMES_BYTES:
             yield NamesPart(part)
-            part, size = [], 0
-    yield Manifest(service, part, descriptors, objects, list(resources))
+            part, length = [], 0
+    yield Manifest(service, part, descriptors, objects, list(resources), size)
 
 
 def slices(chunk: bytes) -> Iterator[Records]:

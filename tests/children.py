@@ -56,6 +56,13 @@ class _Stream:
         self.text += "".join(f"{line}\n" for line in lines)
         return lines
 
+    @property
+    def all(self) -> str:
+        """
+        All that was said, cut or not.
+        """
+        return self.text + self._held.decode("utf-8", "replace")
+
     def finish(self) -> list[str]:
         """
         @return: the last line, if it had no end.
@@ -118,6 +125,14 @@ class Child(ProcessProtocol):
         Whether the process has not ended yet, as far as the reactor knows.
         """
         return self._end is None
+
+    @property
+    def written(self) -> str:
+        """
+        All that it has written, to standard output and then to standard error, also
+        what is not a whole line yet.
+        """
+        return "".join(stream.all for stream in self._streams.values())
 
     def line(
         self, pattern: str, deadline: float = DEADLINE, after: int = 0

@@ -6,8 +6,9 @@ just before, or after, that side performs that effect of L{migrate.handover.Effe
 for the service that is moved, the process sends itself the signal.  C{LOSS} is no
 signal, but the end of the stream, with both processes alive.  With C{:2} at its end a
 plan comes true when the effect is performed for the second time, for the control
-listener.  A plan of C{none} does nothing, but C{note:PATH} writes down every effect
-that is performed.
+listener.  C{origin:during:SEND_GRAPH:SIGSTOP:3} comes true once three pieces of the
+graph have been sent.  A plan of C{none} does nothing, but C{note:PATH} writes down
+every effect that is performed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from migrate.handover import Effect
 from migrate.origin import OriginConversation
 from migrate.recipient import RecipientConversation
 from migrate.server import MigrationServer
+from migrate.wire import Message, Records
 
 
 class Plan:
@@ -77,6 +79,14 @@ def faulty(base: type[Conversation], plan: Plan) -> type[Conversation]:
             plan.at("before", self, effect)
             super().perform(effect, detail)
             plan.at("after", self, effect)
+
+        def sendNow(self, message: Message, deadline: float) -> None:
+            """
+            See L{Conversation.sendNow}.
+            """
+            super().sendNow(message, deadline)
+            if isinstance(message, Records):
+                plan.at("during", self, Effect.SEND_GRAPH)
 
     return Faulty
 

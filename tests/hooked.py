@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService
+from twisted.application.service import Service
 from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
@@ -223,6 +225,73 @@ class Hooked(Plain):
         for client in factory.clients:
             if self.mode != "silent":
                 client.sendLine(what.encode())
+
+
+class Slow:
+    """
+    Takes long to be made again.
+    """
+
+    def __reduce__(self) -> Any:
+        """
+        See L{object.__reduce__}.
+        """
+        return slowly, ()
+
+
+#: How long, in seconds.
+TAKES = 2.0
+
+
+def slowly() -> Slow:
+    """
+    @return: one more.
+    """
+    time.sleep(TAKES)
+    return Slow()
+
+
+class Ponderous(Service):
+    """
+    A service that takes long to be made again.
+    """
+
+    def __init__(self) -> None:
+        self.weight = Slow()
+
+
+class Guest:
+    """
+    One of many.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.name = f"guest {number}"
+
+
+#: How many they are.
+GUESTS = 20_000
+
+
+class Crowded(Plain):
+    """
+    A service of many objects.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guests = [Guest(number) for number in range(GUESTS)]
+
+
+class Heavy(Crowded):
+    """
+    A service of many objects that takes long to be made again, once all is there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = Slow()
 
 
 def openDatabase(name: str = "") -> sqlite3.Connection:

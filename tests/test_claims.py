@@ -109,7 +109,7 @@ class WaitTests(ClaimTestCase):
         """
         yield self.begin(PLAIN)
         yield self.answers("work", "working")
-        recipient = self.client("--all", "--wait", "0.2")
+        recipient = self.client("--all", "--wait", "1")
         ended = yield recipient.ended()
         self.assertEqual(ended.status, 1)
         waits, refused = ended.err.splitlines()
@@ -469,3 +469,115 @@ class InquiryTests(ClaimTestCase):
         ended = yield self.client("--all", "--check", "--rehearse").ended()
         self.assertNotEqual(ended.status, 0)
         self.assertIn("either --check or --rehearse", ended.out + ended.err)
+
+
+class MaxPauseTests(ClaimTestCase):
+    """
+    C{--max-pause}
+    """
+
+    @inlineCallbacks
+    def test_within(self) -> Any:
+        """
+        What would not stand still for too long is rehearsed, and moved by the same
+        client; both sides then tell what was predicted.
+        """
+        yield self.begin()
+        origin = self.server
+        recipient = yield self.move("--all", "--max-pause", "60s")
+        yield self.hears("welcome back")
+        yield self.answers("heard", "about migrated")
+        yield self.answers("pid", recipient.pid)
+        time = r"\d+\.\d+ ms"
+        parts = rf"\(capture {time}, send {time}, load {time}\)"
+        yield recipient.line(
+            rf"chat stood still for {time}; {time} {parts} were predicted"
+        )
+        yield origin.line(rf"moved chat .*commit {time}\); {time} were predicted")
+
+    @inlineCallbacks
+    def test_exceeded(self) -> Any:
+        """
+        What would is left where it is, and the client says why.
+        """
+        yield self.begin()
+        said = yield self.refused("--all", "--max-pause", "0.001ms")
+        time = r"\d+\.\d ms"
+        self.assertRegex(
+            said,
+            "^migrate-client: chat stays where it is: it would stand still for "
+            rf"{time} \(capture {time}, send {time}, load {time}\), and may for "
+            r"0\.001 ms; allow it a longer pause, .* \(--max-pause .*\)$",
+        )
+        yield self.answers("pid", self.server.pid)
+        yield self.answers("ticks", "ticking")
+        yield self.answers("heard", "")
+        yield self.move("--all", "--max-pause", "60s")
+        yield self.hears("welcome back")
+        yield self.answers("pid", self.server.pid)
+
+    @inlineCallbacks
+    def test_each(self) -> Any:
+        """
+        Every service is judged by itself: one that stays where it is keeps no other
+        there, and nothing that has moved goes back; the launching command fails.
+        """
+        slow = ("--service", "slow=tests.hooked.Ponderous")
+        yield self.begin(PLAIN, *slow, "--service", "late=tests.hooked.Ponderous")
+        command = ["migrate-client", "--max-pause", "1"]
+        for name in ("slow", "chat", "late"):
+            command += ["--service", name]
+        ended = yield self.processes.twistd(command, self.directory).ended()
+        self.assertEqual(ended.status, 1, ended.err)
+        said = ended.err.splitlines()[0]
+        stays = r"stays where it is: .* 2\d{3}\.\d ms .*"
+        self.assertRegex(said, f"took over chat; slow {stays}; late {stays}")
+        answer = yield self.person.ask(b"pid")
+        self.processes.watch(int(answer))
+        self.assertNotEqual(int(answer), self.server.pid)
+        self.assertTrue(self.server.running)
+        said = yield self.refused("--service", "slow", "--max-pause", "1.5 s")
+        self.assertIn("slow stays where it is", said)
+
+    @inlineCallbacks
+    def test_waits(self) -> Any:
+        """
+        The rehearsal waits for what passes, as the claim does.
+        """
+        yield self.begin(PLAIN)
+        yield self.answers("work", "working")
+        recipient = self.client("--all", "--wait", "60", "--max-pause", "60s")
+        yield recipient.line("chat waits: .*")
+        yield self.answers("go on", "done: on")
+        yield recipient.line("chat stood still for")
+        yield self.answers("pid", recipient.pid)
+
+    @inlineCallbacks
+    def test_obstacle(self) -> Any:
+        """
+        What the application would do away with is in the way of a rehearsal, of
+        which it is told nothing: that is said.
+        """
+        yield self.begin()
+        yield self.answers("obstruct", "obstructed")
+        said = yield self.refused("--all", "--max-pause", "60s")
+        self.assertIn("obstacle: sqlite3.Connection", said)
+        self.assertIn("the application is told nothing", said)
+        yield self.answers("heard", "")
+
+    @inlineCallbacks
+    def test_rehearse(self) -> Any:
+        """
+        With a rehearsal it is only told whether it would be too long.
+        """
+        yield self.begin(PLAIN)
+        client = self.client("--all", "--rehearse", "--max-pause", "60s")
+        ended = yield client.ended()
+        self.assertEqual(ended.status, 0, ended.err)
+        self.assertIn("ms, within the 60000.0 ms allowed\n", ended.out)
+        client = self.client("--all", "--rehearse", "--max-pause", "0.1ms")
+        ended = yield client.ended()
+        self.assertEqual(ended.status, 1)
+        self.assertIn("ms, more than the 0.1 ms allowed\n", ended.out)
+        self.assertIn("chat stays where it is: it would stand still for", ended.err)
+        yield self.answers("pid", self.server.pid)

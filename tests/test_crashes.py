@@ -70,6 +70,9 @@ REHEARSALS = (
     Effect.SEND_REHEARSED,
 )
 
+#: With this it is rehearsed, and claimed afterwards.
+MAX_PAUSE = ("--max-pause", "60s")
+
 #: What only a move that fails, waits or is rehearsed, or a login, performs.
 OTHERS = {
     Effect.SEND_WAITING,
@@ -237,12 +240,12 @@ class CrashTestCase(FaultTestCase):
         self.assertEqual(ended.signal, signal.SIGKILL, ended.out + ended.err)
 
     @inlineCallbacks
-    def dieOrigin(self, plan: str, succeeded: bool) -> Any:
+    def dieOrigin(self, plan: str, succeeded: bool, *options: str) -> Any:
         """
         The origin dies.
         """
         server, connection = yield self.server(plan)
-        client = self.twistd("none", "migrate-client", "--service", "lines")
+        client = self.twistd("none", "migrate-client", "--service", "lines", *options)
         yield self.killed(server)
         if succeeded:
             yield client.line("recipients are let in", PATIENCE)
@@ -330,6 +333,45 @@ class RehearsalDiesTests(CrashTestCase):
     """
     Whatever becomes of a rehearsal, the origin goes on.
     """
+
+
+class MaxPauseDiesTests(CrashTestCase):
+    """
+    Whatever dies between a rehearsal that was short enough and the claim, or in the
+    claim, is as if it had been claimed at once.
+    """
+
+    def test_recipientBetween(self) -> Any:
+        """
+        SIGKILL of the recipient before it claims what it has rehearsed.
+        """
+        plan = "recipient:before:SEND_CLAIM:SIGKILL:2"
+        return self.dieRecipient(plan, False, *MAX_PAUSE)
+
+    def test_recipientLoading(self) -> Any:
+        """
+        SIGKILL of the recipient once it has loaded the real one.
+        """
+        return self.dieRecipient("recipient:after:LOAD:SIGKILL:2", False, *MAX_PAUSE)
+
+    def test_recipientOwning(self) -> Any:
+        """
+        SIGKILL of the recipient once it has said that it owns it.
+        """
+        plan = "recipient:after:SAY_ADOPTED:SIGKILL"
+        return self.dieRecipient(plan, True, *MAX_PAUSE)
+
+    def test_originBetween(self) -> Any:
+        """
+        SIGKILL of the origin once it has told what the rehearsal took.
+        """
+        return self.dieOrigin("origin:after:SEND_REPORT:SIGKILL", False, *MAX_PAUSE)
+
+    def test_originSent(self) -> Any:
+        """
+        SIGKILL of the origin once it has sent all of the real one.
+        """
+        return self.dieOrigin("origin:after:SEND_GRAPH:SIGKILL", True, *MAX_PAUSE)
 
 
 def _addRehearsal(when: str, effect: Effect) -> None:

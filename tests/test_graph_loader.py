@@ -555,3 +555,31 @@ class MalformedTests(SynchronousTestCase):
         for chunk in chunks:
             loader.feed(chunk)
         loader.finish(())
+
+
+class TakenTests(SynchronousTestCase):
+    """
+    L{ILoader.taken}
+    """
+
+    def test_table(self) -> None:
+        """
+        Objects are counted as they come, those that the dump counts, however often
+        somebody asks.
+        """
+        found = registry()
+        found.register(Pipe, PipeAdapter())
+        there = environment(registry=found)
+        things = [Thing((number, "x" * 100)) for number in range(5000)]
+        root = [*things, Pipe(0), Thing, b"y" * (1 << 18), 1 << 200]
+        dump = TableSerializer().dump(root, "r", there)
+        loader = TableSerializer().loader(there)
+        counts = [loader.taken]
+        for chunk in dump.chunks:
+            loader.feed(chunk)
+            counts += [loader.taken, loader.taken]
+        self.assertEqual((counts[0], counts[-1]), (0, dump.objects))
+        self.assertEqual(counts[1::2], counts[2::2])
+        self.assertEqual(counts, sorted(counts))
+        self.assertGreater(len(set(counts)), 3)
+        loader.discard()

@@ -18,7 +18,7 @@ from migrate.adapters import DEFERRED
 #: The layers from the bottom up.  What shares a line knows nothing of each
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
-    "errors",
+    "errors progress",
     "life",
     "model limits events",
     "interfaces",
@@ -39,18 +39,20 @@ LAYERS = (
     "identity",
     "publication control resources",
     "offers",
+    "wish",
     "greeting",
     "conversation",
     "announcement",
     "admission introduction",
     "grant request",
     "origin recipient",
-    "server",
+    "server prediction",
     "client",
     "inquirer",
     "supervisor",
     "testing",
-    "tap outcome",
+    "tap outcome bar",
+    "commandline",
     "tapserver tapclient cli",
 )
 

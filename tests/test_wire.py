@@ -58,9 +58,11 @@ EXAMPLES: dict[type[wire.Message], st.SearchStrategy[wire.Message]] = {
     wire.Check: st.builds(wire.Check, _text, _text, _labels),
     wire.Waiting: st.builds(wire.Waiting, _text),
     wire.NamesPart: st.builds(wire.NamesPart, _names),
-    wire.Manifest: st.builds(wire.Manifest, _text, _names, _count, _count, _labels),
+    wire.Manifest: st.builds(
+        wire.Manifest, _text, _names, _count, _count, _labels, _count
+    ),
     wire.Try: st.builds(wire.Try),
-    wire.Rehearsed: st.builds(wire.Rehearsed, _seconds),
+    wire.Rehearsed: st.builds(wire.Rehearsed, _seconds, _seconds),
     wire.Report: st.builds(
         wire.Report,
         st.dictionaries(_text, _count, max_size=3),
@@ -262,7 +264,7 @@ class HelperTests(SynchronousTestCase):
         All names arrive in their order, in frames that are taken.
         """
         names = [(module, "é" * length) for module, length in shape]
-        *parts, last = wire.manifest("s", iter(names), 3, 4)
+        *parts, last = wire.manifest("s", iter(names), 3, 4, ["r"], 5)
         self.assertIsInstance(last, wire.Manifest)
         received: list[wire.Name] = []
         for part in parts:
@@ -272,7 +274,7 @@ class HelperTests(SynchronousTestCase):
             self.assertLess(len(payload), 2 * wire.NAMES_BYTES)
             received += typing.cast(wire.Manifest, wire.decode(payload)).names
         self.assertEqual(received, names)
-        self.assertEqual(last, wire.Manifest("s", last.names, 3, 4))
+        self.assertEqual(last, wire.Manifest("s", last.names, 3, 4, ["r"], 5))
 
     def test_tooManyNames(self) -> None:
         """

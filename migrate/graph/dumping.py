@@ -38,6 +38,7 @@ class GraphDump:
     _environment: Environment
     chunks: Iterable[bytes]
     counts: Mapping[str, int] = attrs.field(factory=Counter, init=False)
+    size: int = attrs.field(default=0, init=False)
 
     @property
     def capture(self) -> ICapture:
@@ -122,7 +123,10 @@ def streamed(root: object, label: str, environment: Environment) -> GraphDump:
 
     def chunks() -> Iterator[bytes]:
         with uncollected():
-            yield from walk.run()
+            for chunk in walk.run():
+                dump.size += len(chunk)
+                yield chunk
+            dump.size += walk.beside
             dump.end()
 
     dump = GraphDump(walk, label, environment, chunks())

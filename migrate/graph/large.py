@@ -45,10 +45,12 @@ class Outgoing:
     What one walk has met of them.
 
     @ivar filenos: the walk's descriptors, which are added to.
+    @ivar total: how many bytes there were so far.
     """
 
     _large: ILargeBytes
     filenos: list[int]
+    total: int = 0
     _waiting: deque[tuple[int, bytes]] = attrs.field(factory=deque)
     _size: int = 0
     _begun: int = 0
@@ -60,6 +62,7 @@ class Outgoing:
         """
         self._waiting.append((number, data))
         self._size += len(data)
+        self.total += len(data)
         return [r.BLOB, [len(data)]]
 
     def full(self) -> Iterator[list[Record]]:

@@ -40,6 +40,20 @@ class GraphLoader(ABC):
         self._finished = False
         self._graph: list[Any] = []
 
+    @property
+    @abstractmethod
+    def taken(self) -> int:
+        """
+        See L{ILoader.taken}.
+        """
+
+    @property
+    def read(self) -> int:
+        """
+        See L{ILoader.read}.
+        """
+        return self._loading.read
+
     @abstractmethod
     def _take(self, chunk: bytes) -> None:
         """
@@ -150,6 +164,14 @@ class TableLoader(GraphLoader):
         kind = self._kinds[self._shape] = self._shapes.kind(r.shapeOf(record))
         self._shape += 1
         return kind
+
+    @property
+    def taken(self) -> int:
+        """
+        See L{ILoader.taken}.  The list of roots is none.
+        """
+        taken: int = self._records.taken
+        return max(0, taken - 1)
 
     def _take(self, chunk: bytes) -> None:
         """

@@ -33,6 +33,7 @@ class Loading:
 
     @ivar reactor: see L{ILoading}.
     @ivar filenos: the descriptors that came, in their order.
+    @ivar read: how many bytes came in files and were read.
     @ivar number: the object that is being made or filled; whatever it asks to
         be done after the fill is done in the reverse order of these.
     """
@@ -50,6 +51,7 @@ class Loading:
         self._onAdopt: list[Action] = []
         self._onAdopted: list[Action] = []
         self._onDiscard: list[Action] = []
+        self.read = 0
         self.ended = False
 
     # What adapters may ask for
@@ -150,7 +152,9 @@ class Loading:
 
         @raise MalformedTable: there is none that nobody owns.
         """
-        os.close(self.own(self.descriptor(place)))
+        fileno = self.own(self.descriptor(place))
+        self.read += os.fstat(fileno).st_size
+        os.close(fileno)
 
     def settle(self) -> None:
         """

@@ -19,6 +19,9 @@ from migrate.errors import MalformedTable
 from migrate.graph import records as r
 from migrate.graph.records import Record, asInCode, unboxed
 
+#: Heads of what is no object that moves.
+_NO_OBJECT = r.OUTSIDE | {r.DESCRIPTOR, r.WEAK}
+
 
 class Parts:
     """
@@ -87,6 +90,7 @@ class Records(Sequence[Record]):
 
     @ivar made: the objects by number; C{missing} for those that need others.
     @ivar complete: whether the end has come.
+    @ivar taken: how many objects have come that move, the list of roots included.
     """
 
     def __init__(
@@ -106,6 +110,7 @@ class Records(Sequence[Record]):
         """
         self.made: list[Any] = []
         self.complete = False
+        self.taken = 0
         self._rows: list[Record | None] = []
         self._next = 0
         self._left = self._elements = 0
@@ -161,6 +166,7 @@ class Records(Sequence[Record]):
             raise MalformedTable(f"there are two records {number}")
         self._left -= 1
         self._rows[number] = record
+        self.taken += head not in _NO_OBJECT
         if kind.blank is not None:
             self.made[number] = kind.blank()
 

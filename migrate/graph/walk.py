@@ -134,6 +134,13 @@ class Walk:
         counts[list] -= 1
         return +Counter(counts)
 
+    @property
+    def beside(self) -> int:
+        """
+        How many bytes went beside the records.
+        """
+        return 0 if self._outgoing is None else self._outgoing.total
+
     # The visits
 
     def run(self) -> Iterator[bytes]:

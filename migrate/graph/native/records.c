@@ -63,6 +63,7 @@ typedef struct {
     unsigned char *flags;
     unsigned char *whole; /* whether each is filled, with all that is reachable */
     size_t count, room, come;
+    size_t taken; /* of those that have come, objects that move */
     size_t next;     /* the number of the next record */
     size_t elements; /* that have come: no more objects than these are mentioned */
     PyObject *filenos; /* the descriptors that have come */
@@ -695,6 +696,8 @@ keep_row(Records *self, const unsigned char *at, uint64_t head, uint64_t element
     Py_DECREF(before);
     self->rows[number] = at;
     self->come++;
+    if (head > WEAK && head != BLOB)
+        self->taken++;
     return elements < LONG ? await(self, number) : 0;
 }
 
@@ -1954,6 +1957,12 @@ records_made(Records *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+records_taken(Records *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(self->taken);
+}
+
+static PyObject *
 records_complete(Records *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(self->complete);
@@ -1972,6 +1981,7 @@ static PyMethodDef methods[] = {
 
 static PyGetSetDef members[] = {
     {"made", (getter)records_made, NULL, "See the plain one."},
+    {"taken", (getter)records_taken, NULL, "See the plain one."},
     {"complete", (getter)records_complete, NULL, "See the plain one."},
     {NULL},
 };
