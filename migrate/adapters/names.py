@@ -72,15 +72,35 @@ class PerLoading(Generic[T]):
     def __init__(self, make: Callable[[Any], T]) -> None:
         self._make = make
         self._found: weakref.WeakKeyDictionary[Any, T] = weakref.WeakKeyDictionary()
+        self._last: Callable[[], Any] = _nobody
+        self._lately: Any = None
 
     def of(self, loading: Any) -> T:
         """
         @return: what there is for C{loading}.
         """
-        found = self._found.get(loading)
-        if found is None:
-            found = self._found[loading] = self._make(loading)
-        return found
+        if self._last() is not loading:
+            found = self._found.get(loading)
+            if found is None:
+                found = self._found[loading] = self._make(loading)
+            self._lately = found
+            self._last = weakref.ref(loading, self._forget)
+        lately: T = self._lately
+        return lately
+
+    def _forget(self, reference: weakref.ref[Any]) -> None:
+        """
+        The loading has ended: keep nothing of it alive.
+        """
+        if reference is self._last:
+            self._last, self._lately = _nobody, None
+
+
+def _nobody() -> None:
+    """
+    @return: no loading.
+    """
+    return None
 
 
 def importable(moduleName: object) -> types.ModuleType | None:

@@ -73,11 +73,12 @@ class DelayedCallAdapter(AttributesAdapter):
         """
         kind, when, keywords, foreign = values
         attributes = obj.__dict__
-        if "func" in attributes:
-            attributes["kw"] = keywords or {}
         if kind == _PENDING:
+            attributes["kw"] = keywords or {}
             self._timetable.of(loading).add(when, obj)
             return
+        if "func" in attributes:
+            attributes["kw"] = keywords or {}
         ties = {"canceller": ignore, "resetter": ignore, "time": when}
         ties.update(delayed_time=0.0, seconds=loading.reactor.seconds)
         attributes.update(ties if foreign is None else foreign)

@@ -39,6 +39,8 @@ TEMPORARY = "@temporary"
 
 # What a socket was made as, without the classes of constants that Python makes of it.
 _family: Any = vars(_socket.socket)["family"].__get__
+_fileno: Any = abstract.FileDescriptor.fileno
+_LEVEL, _KIND = socket.SOL_SOCKET, socket.SO_TYPE
 _type: Any = vars(_socket.socket)["type"].__get__
 
 
@@ -105,7 +107,9 @@ class SocketAdapter(AttributesAdapter):
         """
         See L{migrate.interfaces.IDirectAdapter.restore}.
         """
-        descriptor, _, _, _, reading, writing, unsent, temporary = values[:8]
+        descriptor, family, kind, protocol, reading, writing, unsent, temporary = (
+            values[:8]
+        )
         attributes = obj.__dict__
         if unsent:
             attributes["dataBuffer"] = unsent
@@ -113,8 +117,19 @@ class SocketAdapter(AttributesAdapter):
         attributes["_tempDataLen"] = sum(map(len, temporary)) if temporary else 0
         if descriptor is None:
             return
-        skt = attributes["socket"] = _socketOf(obj, values, loading)
-        if type(obj).fileno is abstract.FileDescriptor.fileno:
+        try:
+            skt = socket.socket(family, kind, protocol, loading.own(descriptor))
+            if skt.getsockopt(_LEVEL, _KIND) != kind:
+                skt.detach()
+                raise OSError("it is of another kind")
+        except OSError as error:
+            with suppress(OSError):
+                os.close(descriptor.fileno)
+            raise LoadError(f"no socket came for a {type(obj).__name__}") from error
+        # O_NONBLOCK is set already, for every holder; this tells the object.
+        skt.settimeout(0)
+        attributes["socket"] = skt
+        if type(obj).fileno is _fileno:
             attributes["fileno"] = skt.fileno
         self._arrived.of(loading).add(obj, reading, writing)
 
@@ -170,24 +185,3 @@ def _each(action: Callable[[Any], object], transports: Iterable[Any]) -> None:
             action(transport)
         except Exception:
             _log.failure("a transport is lost that has just arrived")
-
-
-def _socketOf(obj: Any, values: tuple[Any, ...], loading: ILoading) -> socket.socket:
-    """
-    @return: the socket that came for a transport.
-    @raise LoadError: the descriptor is no such socket.
-    """
-    descriptor, family, kind, protocol = values[:4]
-    fileno = loading.own(descriptor)
-    try:
-        skt = socket.socket(family, kind, protocol, fileno)
-    except OSError as error:
-        with suppress(OSError):
-            os.close(fileno)
-        raise LoadError(f"no socket came for a {type(obj).__name__}") from error
-    if skt.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != kind:
-        skt.close()
-        raise LoadError(f"another kind of socket came for a {type(obj).__name__}")
-    # O_NONBLOCK is set already, for every holder; this tells the object.
-    skt.settimeout(0)
-    return skt
