@@ -13,7 +13,7 @@ setup(
             "migrate.graph._native",
             [
                 f"{_NATIVE}/{name}.c"
-                for name in ("module", "records", "visits", "writer")
+                for name in ("attributes", "module", "records", "visits", "writer")
             ],
             depends=[f"{_NATIVE}/native.h"],
             optional=True,

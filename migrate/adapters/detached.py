@@ -198,4 +198,4 @@ def isAbandoned(transport: Any) -> bool:
     """
     @return: whether C{transport} has been given up by this process.
     """
-    return transport.__dict__.get("connectionLost") is ignore
+    return getattr(transport, "connectionLost", None) is ignore

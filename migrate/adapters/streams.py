@@ -81,13 +81,12 @@ class StreamAdapter(SocketAdapter):
         """
         See L{migrate.interfaces.IDirectAdapter.extract}.
         """
-        attributes = obj.__dict__
-        do = attributes.get("doRead"), attributes.get("doWrite")
-        if attributes.get("_aborting"):
+        do = _own(obj, "doRead"), _own(obj, "doWrite")
+        if obj._aborting:
             # Two lambdas that do nothing; the connection is lost for good in
             # the reactor's next turn.
             do = ignore, ignore
-        queue = attributes.get("_sendmsgQueue")
+        queue = getattr(obj, "_sendmsgQueue", None)
         descriptors = None if queue is None else list(map(Descriptor, queue))
         resolving = isinstance(obj, tcp.Client) and _isResolving(obj)
         return (*super().extract(obj, capture), descriptors, resolving, *do)
@@ -125,6 +124,15 @@ class StreamAdapter(SocketAdapter):
             queue.close()
 
         return Actions(actions.pause, actions.resume, release)
+
+
+def _own(obj: Any, name: str) -> Any:
+    """
+    @return: what an object has instead of its class's method; L{None} if it has not.
+    """
+    found = getattr(obj, name)
+    usual = getattr(type(obj), name)
+    return None if getattr(found, "__func__", None) is usual else found
 
 
 def _isResolving(obj: Any) -> bool:

@@ -34,6 +34,7 @@ class Filling(Making):
         super().__init__(records, kinds, loading)
         self._filled = bytearray(len(records))
         self._seen = bytearray(len(records))
+        self._partly: set[int] = set()
         self._looking: list[int] = []
         self._left: list[int] = []
         self._hashing: list[int] = []
@@ -87,13 +88,15 @@ class Filling(Making):
         if self._late and any(e is MISSING for e in elements):
             if kind.partial is not None:
                 kind.partial(obj, elements)
+                self._partly.add(number)
             return False
-        assert kind.fill is not None
+        fill = kind.again if number in self._partly else kind.fill
+        assert fill is not None
         if kind.keys is not None:
             self._checkHashed(references(self._rows[number][kind.keys]))
             if obj:
                 obj.clear()
-        kind.fill(obj, elements)
+        fill(obj, elements)
         if kind.keys is not None and len(obj) != len(self._rows[number][kind.keys]):
             raise LoadError(
                 f"{kind.says}, object {number}: keys that differ at the origin "

@@ -75,6 +75,7 @@ class Kind:
         is nothing left to do.
     @ivar partial: the same for elements of which some are L{MISSING}; what
         comes later has no trace of it.
+    @ivar again: the same as C{fill}, after C{partial}.
     @ivar early: whether C{fill} runs no code of classes or adapters, but for
         hashing keys.
     @ivar whole: whether C{fill} wants elements that are whole.
@@ -104,6 +105,7 @@ class Kind:
     hashes: bool = False
     fill: Callable[[Any, Sequence[Any]], object] | None = None
     partial: Callable[[Any, Sequence[Any]], object] | None = None
+    again: Callable[[Any, Sequence[Any]], object] | None = None
     early: bool = False
     whole: bool = False
     keys: slice | None = None
@@ -344,6 +346,7 @@ class Shapes:
             blank=layout.blank,
             fill=short or fill,
             partial=partial,
+            again=fill,
             early=True,
             upgrades=self._upgrades(shape, layout.cls),
             names=names,
@@ -414,6 +417,15 @@ def _shortWay(shape: Shape, layout: Layout) -> Any:
     if any(name.startswith("\0") for name in names):
         return None
     shared = _shared(shape) or ()
+    if _areUnclaimed(layout.cls, shared):
+        give = object.__setattr__
+
+        def giveAll(obj: Any, elements: Sequence[Any]) -> None:
+            # Not its dictionary: who asks for that makes it slower for good.
+            for name, value in zip(shared, elements, strict=True):
+                give(obj, name, value)
+
+        return giveAll
 
     def fill(obj: Any, elements: Sequence[Any]) -> None:
         attributes = dictionary(obj)

@@ -47,6 +47,17 @@ int write_float(Buffer *out, double value);
 /* Atoms, and lists of atoms. */
 int write_any(Buffer *out, PyObject *value);
 
+/* The attributes in the instance dictionary of an object, in their order. */
+typedef struct {
+    PyObject **names; /* borrowed from the object, as the values */
+    PyObject **values;
+    Py_ssize_t count, room;
+} Attributes;
+
+/* An object that has a dictionary gets none here: it would keep it, and be slower. */
+int read_attributes(PyObject *object, Attributes *attributes);
+void attributes_clear(Attributes *attributes);
+
 extern PyTypeObject VisitsType;
 extern PyTypeObject RecordsType;
 

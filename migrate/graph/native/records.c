@@ -1656,7 +1656,8 @@ progress(Records *self)
         self->pending[--left] = *pending;
     }
     /* Those that wait stand at the end now, in their order. */
-    memmove(self->pending, self->pending + left,
+    if (left)
+        memmove(self->pending, self->pending + left,
             (self->pending_count - left) * sizeof *self->pending);
     self->pending_count -= left;
     return 0;

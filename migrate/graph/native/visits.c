@@ -74,6 +74,7 @@ typedef struct {
     PyObject *row; /* the record that is being made, if rows are kept */
     Py_ssize_t place, left, open;
     int64_t last; /* the number that was mentioned last, or -1 */
+    Attributes attributes; /* of the object that is visited */
 } Visits;
 
 static PyObject *description_type;
@@ -857,43 +858,62 @@ put_state(Visits *self, PyObject *state, int spoken)
     return 0;
 }
 
+/* Whether an object has just these attributes, in this order. */
+static int
+fits_names(Attributes *attributes, PyObject *names)
+{
+    if (names == NULL || PyTuple_GET_SIZE(names) != attributes->count)
+        return 0;
+    for (Py_ssize_t at = 0; at < attributes->count; at++)
+        if (attributes->names[at] != PyTuple_GET_ITEM(names, at))
+            return 0;
+    return 1;
+}
+
+/* Remember the shape of a plain object that was read; not where names stand in the
+ * record, for they are spelled in another way there. */
+static int
+keep_plain(Visits *self, Plan *plan, PyObject *object)
+{
+    PyObject *head = PyObject_CallMethodObjArgs(self->guide, str_headOfPlain,
+                                                plan->adapter, object, NULL);
+    if (head == NULL)
+        return -1;
+    int failed = 0;
+    if (head != Py_None) {
+        PyObject *state = PyObject_GenericGetDict(object, NULL);
+        failed = state == NULL ||
+            keep_variant(self, plan, (PyObject *)plan->type, 0, state,
+                         PyLong_AsLong(head)) == NULL;
+        Py_XDECREF(state);
+    }
+    Py_DECREF(head);
+    return failed ? -1 : 0;
+}
+
 static int
 visit_plain(Visits *self, Plan *plan, PyObject *object)
 {
-    PyObject *state = PyObject_GenericGetDict(object, NULL);
-    if (state == NULL)
+    Attributes *attributes = &self->attributes;
+    if (read_attributes(object, attributes) < 0)
         return -1;
-    int failed = -1;
-    PyObject *type = (PyObject *)plan->type;
-    Variant *variant = find_variant(plan, type, 0, state);
+    Variant *variant = NULL;
+    for (int i = 0; variant == NULL && i < plan->variants; i++)
+        if (fits_names(attributes, plan->variant[i].names))
+            variant = &plan->variant[i];
     if (variant == NULL) {
-        failed = visit_read(self, plan, object);
-        if (!failed && self->flags[self->current] & OUTSIDE_GRAPH)
-            goto end;
-        /* The same shape is found again by its names; not where names stand in the
-         * record, for they are spelled in another way there. */
-        if (!failed) {
-            PyObject *head = PyObject_CallMethodObjArgs(
-                self->guide, str_headOfPlain, plan->adapter, object, NULL);
-            if (head == NULL)
-                failed = -1;
-            else if (head != Py_None)
-                failed = keep_variant(self, plan, type, 0, state,
-                                      PyLong_AsLong(head)) == NULL
-                    ? -1
-                    : 0;
-            Py_XDECREF(head);
-        }
-        goto end;
+        if (visit_read(self, plan, object) < 0)
+            return -1;
+        if (self->flags[self->current] & OUTSIDE_GRAPH)
+            return 0;
+        return keep_plain(self, plan, object);
     }
-    if (begin(self, variant->head, PyDict_GET_SIZE(state)) < 0)
-        goto end;
-    if (put_state(self, state, 0) < 0)
-        goto end;
-    failed = done(self, plan, variant->flags);
-end:
-    Py_DECREF(state);
-    return failed;
+    if (begin(self, variant->head, attributes->count) < 0)
+        return -1;
+    for (Py_ssize_t at = 0; at < attributes->count; at++)
+        if (put(self, attributes->values[at]) < 0)
+            return -1;
+    return done(self, plan, variant->flags);
 }
 
 /* The head for a description; NULL if the reader has to say what is wrong with it. */
@@ -1012,14 +1032,14 @@ is_omitted(Plan *plan, PyObject *name)
 
 /* Whether attributes are those that a variant names, beside the omitted ones. */
 static int
-fits_attributes(Plan *plan, PyObject *attributes, Variant *variant)
+fits_attributes(Plan *plan, Attributes *attributes, Variant *variant)
 {
     if (variant->names == NULL || variant->arguments)
         return 0;
     Py_ssize_t count = PyTuple_GET_SIZE(variant->names) - plan->extras;
-    Py_ssize_t at = 0, place = 0;
-    PyObject *name;
-    while (PyDict_Next(attributes, &at, &name, NULL)) {
+    Py_ssize_t place = 0;
+    for (Py_ssize_t at = 0; at < attributes->count; at++) {
+        PyObject *name = attributes->names[at];
         if (place < count && name == PyTuple_GET_ITEM(variant->names, place))
             place++;
         else if (!is_omitted(plan, name))
@@ -1057,22 +1077,20 @@ describe_variant(Visits *self, Plan *plan, PyObject *object)
 }
 
 static int
-put_direct(Visits *self, Plan *plan, Variant *variant, PyObject *attributes,
-           PyObject *values)
+put_direct(Visits *self, Plan *plan, Variant *variant, PyObject *values)
 {
-    Py_ssize_t at = 0, place = 0;
-    PyObject *name, *value;
+    Attributes *attributes = &self->attributes;
+    Py_ssize_t place = 0, count = PyTuple_GET_SIZE(variant->names) - plan->extras;
     if (begin(self, variant->head, PyTuple_GET_SIZE(variant->names)) < 0)
         return -1;
-    Py_ssize_t count = PyTuple_GET_SIZE(variant->names) - plan->extras;
-    while (PyDict_Next(attributes, &at, &name, &value)) {
-        if (place == count || name != PyTuple_GET_ITEM(variant->names, place))
+    for (Py_ssize_t at = 0; at < attributes->count && place < count; at++) {
+        if (attributes->names[at] != PyTuple_GET_ITEM(variant->names, place))
             continue;
         place++;
-        if (put(self, value) < 0)
+        if (put(self, attributes->values[at]) < 0)
             return -1;
     }
-    for (at = 0; at < plan->extras; at++)
+    for (Py_ssize_t at = 0; at < plan->extras; at++)
         if (put(self, PyTuple_GET_ITEM(values, at)) < 0)
             return -1;
     return 0;
@@ -1092,8 +1110,8 @@ visit_direct(Visits *self, Plan *plan, PyObject *object)
     }
     int failed = -1;
     Variant *variant = NULL;
-    PyObject *attributes = PyObject_GenericGetDict(object, NULL);
-    if (attributes == NULL)
+    Attributes *attributes = &self->attributes;
+    if (read_attributes(object, attributes) < 0)
         goto end;
     if (PyTuple_CheckExact(values) && PyTuple_GET_SIZE(values) == plan->extras) {
         for (int i = 0; variant == NULL && i < plan->variants; i++)
@@ -1103,6 +1121,9 @@ visit_direct(Visits *self, Plan *plan, PyObject *object)
             variant = describe_variant(self, plan, object);
             if (variant == NULL && PyErr_Occurred())
                 goto end;
+            /* That was code, and may have asked for the dictionary. */
+            if (read_attributes(object, attributes) < 0)
+                goto end;
             if (variant != NULL && !fits_attributes(plan, attributes, variant))
                 variant = NULL;
         }
@@ -1111,7 +1132,7 @@ visit_direct(Visits *self, Plan *plan, PyObject *object)
         failed = visit_read(self, plan, object);
         goto end;
     }
-    if (put_direct(self, plan, variant, attributes, values) < 0)
+    if (put_direct(self, plan, variant, values) < 0)
         goto end;
     if (variant->flags && note_class(self, variant) < 0)
         goto end;
@@ -1119,7 +1140,6 @@ visit_direct(Visits *self, Plan *plan, PyObject *object)
         goto end;
     failed = done(self, plan, variant->flags);
 end:
-    Py_XDECREF(attributes);
     Py_DECREF(values);
     return failed;
 }
@@ -1434,6 +1454,7 @@ visits_dealloc(Visits *self)
     PyMem_Free(self->many.ranges);
     PyMem_Free(self->mentions);
     buffer_clear(&self->out);
+    attributes_clear(&self->attributes);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
