@@ -92,6 +92,13 @@ class Loading:
         """
         self._filled.append(action)
 
+    def settle(self) -> None:
+        """
+        All that there is has been filled.
+        """
+        while self._filled:
+            self._filled.pop(0)()
+
     def onAdopt(self, action: Callable[[], None]) -> None:
         """
         See L{ILoading.onAdopt}.
@@ -130,4 +137,5 @@ def remake(adapter: Any, obj: Any, capture: ICapture, loading: ILoading) -> Any:
     made = adapter.make(description.cls, description.arguments, loading)
     if description.state is not None:
         adapter.fill(made, dict(description.state), loading)
+        loading.settle()
     return made

@@ -65,9 +65,11 @@ class Move:
         self._janitor.pause()
         self._janitor.settle()
         self._loader = self.serializer.loader(there)
+        # Whatever can be made and filled before the rest has come is.
+        self._loader.receive([os.dup(fileno) for fileno in dump.filenos])
         for chunk in dump.chunks:
             self._loader.feed(chunk)
-        self.made = self._loader.finish([os.dup(fileno) for fileno in dump.filenos])
+        self.made = self._loader.finish(())
         return self.made
 
     def commit(self) -> Any:

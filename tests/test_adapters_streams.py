@@ -318,6 +318,20 @@ class ServerTests(Base):
         spin(lambda: made.factory.protocols[0].lost, self.recipient)
         self.assertEqual(protocol.lost, [])
 
+    def test_queuedPieces(self) -> None:
+        """
+        So does what was written in many small pieces.
+        """
+        self.listen()
+        peer, protocol = self.connect()
+        pieces = [b"%04d" % number for number in range(100)]
+        for piece in pieces:
+            protocol.transport.write(piece)
+        protocol.transport.loseConnection()
+        made = self.move(self.port).commit()
+        self.assertEqual(self.drain(peer, self.recipient), b"".join(pieces))
+        spin(lambda: made.factory.protocols[0].lost, self.recipient)
+
     def drain(self, peer: socket.socket, reactor: Any) -> bytes:
         """
         @return: all that comes until the end of the stream.

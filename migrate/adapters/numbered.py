@@ -58,7 +58,7 @@ class NumberAdapter(SocketAdapter):
         See L{migrate.interfaces.IDirectAdapter.restore}.
         """
         super().restore(obj, values, loading)
-        descriptor = values[8]
+        descriptor = values[7]
         setattr(obj, self._attribute, -1)
         if descriptor is not None:
             setattr(obj, self._attribute, loading.own(descriptor))

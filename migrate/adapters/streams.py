@@ -96,9 +96,9 @@ class StreamAdapter(SocketAdapter):
         See L{migrate.interfaces.IDirectAdapter.restore}.
         """
         super().restore(obj, values, loading)
-        if values[8:] == _USUAL:
+        if values[7:] == _USUAL:
             return
-        descriptors, resolving, doRead, doWrite = values[8:]
+        descriptors, resolving, doRead, doWrite = values[7:]
         if doRead is not None:
             obj.doRead = doRead
         if doWrite is not None:
@@ -106,7 +106,8 @@ class StreamAdapter(SocketAdapter):
         if descriptors is not None:
             queue = obj._sendmsgQueue = QueuedDescriptors()
             loading.onDiscard(queue.close)
-            queue.extend(loading.own(descriptor) for descriptor in descriptors)
+            # The list may still be on its way.
+            loading.afterFill(lambda: queue.extend(map(loading.own, descriptors)))
         if resolving:
             loading.onAdopt(partial(_resolveAgain, obj, loading.reactor))
 

@@ -73,15 +73,19 @@ class DelayedCallAdapter(AttributesAdapter):
         See L{migrate.interfaces.IDirectAdapter.restore}.
         """
         kind, when, keywords, foreign = values
+        # Whatever is in a dictionary may still be on its way.
         if kind == _PENDING:
-            obj.kw = keywords or {}
+            obj.kw = {} if keywords is None else keywords
             self._timetable.of(loading).add(when, obj)
             return
         if hasattr(obj, "func"):
-            obj.kw = keywords or {}
-        ties = {"canceller": ignore, "resetter": ignore, "time": when}
-        ties.update(delayed_time=0.0, seconds=loading.reactor.seconds)
-        obj.__dict__.update(ties if foreign is None else foreign)
+            obj.kw = {} if keywords is None else keywords
+        if foreign is not None:
+            loading.afterFill(lambda: obj.__dict__.update(foreign))
+            return
+        obj.canceller = obj.resetter = ignore
+        obj.time, obj.delayed_time = when, 0.0
+        obj.seconds = loading.reactor.seconds
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """

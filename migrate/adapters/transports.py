@@ -35,7 +35,6 @@ PROTOCOL = "@protocol"
 READING = "@reading"
 WRITING = "@writing"
 UNSENT = "@unsent"
-TEMPORARY = "@temporary"
 
 # What a socket was made as, without the classes of constants that Python makes of it.
 _family: Any = vars(_socket.socket)["family"].__get__
@@ -59,7 +58,7 @@ class SocketAdapter(AttributesAdapter):
     )
     extras: tuple[str, ...] = (
         *(SOCKET, FAMILY, TYPE, PROTOCOL),
-        *(READING, WRITING, UNSENT, TEMPORARY),
+        *(READING, WRITING, UNSENT),
     )
 
     def __init__(self, name: str) -> None:
@@ -73,21 +72,16 @@ class SocketAdapter(AttributesAdapter):
         self.audit(obj, capture)
         # Not its dictionary: who asks for that makes it slower for good.
         skt = getattr(obj, "socket", None)
-        unsent = obj.dataBuffer or None
-        if unsent:
-            # The bytes before it are with the kernel already.
-            unsent = unsent[obj.offset :]
-        watched = capture.reading(obj), capture.writing(obj)
-        buffers = unsent, getattr(obj, "_tempDataBuffer", None) or None
+        watched = capture.reading(obj), capture.writing(obj), _unsent(obj)
         if skt is None:
-            return (None, None, None, None, *watched, *buffers)
+            return (None, None, None, None, *watched)
         fileno = skt.fileno()
         if fileno < 0:
             raise NotMovable(
                 "a transport whose socket is closed", "drop it, or let it be lost"
             )
         kind = _family(skt), _type(skt), skt.proto
-        return (Descriptor(fileno), *kind, *watched, *buffers)
+        return (Descriptor(fileno), *kind, *watched)
 
     def audit(self, obj: Any, capture: ICapture) -> None:
         """
@@ -107,13 +101,11 @@ class SocketAdapter(AttributesAdapter):
         """
         See L{migrate.interfaces.IDirectAdapter.restore}.
         """
-        descriptor, family, kind, protocol, reading, writing, unsent, temporary = (
-            values[:8]
-        )
+        descriptor, family, kind, protocol, reading, writing, unsent = values[:7]
         if unsent:
             obj.dataBuffer = unsent
-        obj._tempDataBuffer = temporary or []
-        obj._tempDataLen = sum(map(len, temporary)) if temporary else 0
+        obj._tempDataBuffer = []
+        obj._tempDataLen = 0
         if descriptor is None:
             return
         fileno = loading.own(descriptor)
@@ -174,6 +166,18 @@ class Arrived:
 
     def _abandon(self) -> None:
         _each(abandon, self._all)
+
+
+def _unsent(obj: Any) -> bytes | None:
+    """
+    @return: what waits to be sent; what stands before the offset is with the kernel
+        already.
+    """
+    later = getattr(obj, "_tempDataBuffer", None)
+    if later:
+        return b"".join([obj.dataBuffer[obj.offset :], *later])
+    found: bytes = obj.dataBuffer
+    return found[obj.offset :] if found else None
 
 
 def _each(action: Callable[[Any], object], transports: Iterable[Any]) -> None:

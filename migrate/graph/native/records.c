@@ -1641,6 +1641,13 @@ progress(Records *self)
     if (read_parts(self) < 0)
         return -1;
     size_t left = self->pending_count;
+    for (size_t at = 0; at < self->pending_count; at++) {
+        size_t number = self->pending[at].number;
+        if ((number + 1 != self->next || self->complete) &&
+            PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing &&
+            make_atom(self, number, self->whole) < 0)
+            return -1;
+    }
     for (size_t at = self->pending_count; at-- > 0;) {
         Pending *pending = &self->pending[at];
         if (pending->number + 1 == self->next && !self->complete) {
