@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import pause, telnet
+from benchmarks import pause, tax, telnet
 from benchmarks.running import run
 
 #: The short ones first.
-PARTS = (telnet.PART, pause.PART)
+PARTS = (telnet.PART, pause.PART, tax.PART)
 
 if __name__ == "__main__":
     run("benchmarks", PARTS, sys.argv[1:])
