@@ -207,10 +207,8 @@ def taxes(found: Results) -> Iterator[Table]:
     @return: what runs under the migration server, before a move and after it, beside
         the same under plain twistd; and all of them idle.
     """
-    rows = [
-        row for case, about in found["cases"].items() for row in _taxed(case, about)
-    ]
-    yield Table.of("While nothing migrates", _COMPARED, rows, texts=3)
+    taxed = [_taxed(case, about) for case, about in found["cases"].items()]
+    yield Table.of("While nothing migrates", _COMPARED, chain(*taxed), texts=3)
     standing = [
         {"case": case, "arm": arm, **one}
         for case, about in found["cases"].items()
