@@ -1,14 +1,15 @@
 """
 A twistd that notes when it does what of a handover: C{python -m benchmarks.observed
 FILE OPTIONS}, the options being those of twistd.  To FILE it appends a line of JSON
-for each thing that it did, once a conversation is over: C{[role, what, begin, end]}, in
-seconds of the clock that all processes have in common.
+for each thing that it did, once a conversation is over, or the process: C{[role, what,
+begin, end]}, in seconds of the clock that all processes have in common.
 
 It must not know what is measured with that.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import sys
 import time
@@ -79,6 +80,7 @@ def main() -> None:
 
     notes = Notes(Path(sys.argv.pop(1)))
     notes.add("process", "import", began)
+    atexit.register(notes.write)
     server, client = MigrationServer, MigrationClient
     server.originConversation = observed(server.originConversation, notes)
     client.recipientConversation = observed(client.recipientConversation, notes)

@@ -80,13 +80,14 @@ class Session(Stand):
 
         @return: when what was first done by whom, as that file says.
         """
-        path, end = Path(self.where) / name, time.monotonic() + DEADLINE
-        while not (path.exists() and '"close"' in path.read_text()):
+        path, end, text = Path(self.where) / name, time.monotonic() + DEADLINE, ""
+        while not ('"close"' in text and text.endswith("\n")):
             if time.monotonic() > end:
                 raise SystemExit(f"{path} does not tell of the end of a conversation")
             time.sleep(0.01)
+            text = path.read_text() if path.exists() else ""
         found: dict[tuple[str, str], tuple[float, float]] = {}
-        for line in path.read_text().splitlines():
+        for line in text.splitlines():
             role, what, began, ended = json.loads(line)
             found.setdefault((role, what), (began, ended))
         return found
