@@ -41,7 +41,7 @@ help:
 	@echo "make coverage        the whole suite, and which branches it took"
 	@echo "make soak            move a chat to and fro for SECONDS=$(SECONDS) while people talk"
 	@echo "make fuzz            frames, records and tables of chance, for SECONDS=$(SECONDS)"
-	@echo "make bench           what a migration costs those who are connected"
+	@echo "make bench           what a migration costs, and what it costs while there is none"
 	@echo "make lint types      the checks that look at the source only"
 	@echo "make clean           remove all that was made"
 	@echo "PYTHON=python3.12 ... with another Python than $(PYTHON)"

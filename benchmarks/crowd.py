@@ -24,7 +24,7 @@ import socket
 import statistics
 import sys
 import time
-from collections import deque
+from collections import OrderedDict
 
 #: Questions in the air at a time, all clients together.
 WINDOW = 4
@@ -42,13 +42,14 @@ class Crowd:
         self._address = ("127.0.0.1", port)
         self._again = again
         self._selector = selectors.DefaultSelector()
-        self._idle: deque[socket.socket] = deque()
+        # In order; whoever is cut off is found at once, however many there are.
+        self._idle: OrderedDict[socket.socket, None] = OrderedDict()
         self._asked: dict[socket.socket, float] = {}
         self._took: list[float] = []
         self._returned = 0
         self._asking = False
         for _ in range(people):
-            self._idle.append(self._connect())
+            self._idle[self._connect()] = None
 
     def _connect(self) -> socket.socket:
         made = socket.create_connection(self._address)
@@ -90,7 +91,7 @@ class Crowd:
         Let those ask who have waited longest.
         """
         while self._idle and len(self._asked) < WINDOW:
-            who = self._idle.popleft()
+            who, _ = self._idle.popitem(last=False)
             self._asked[who] = time.perf_counter()
             self._say(who)
 
@@ -113,7 +114,7 @@ class Crowd:
             self._cutOff(who)
         elif who in self._asked:
             self._took.append(time.perf_counter() - self._asked.pop(who))
-            self._idle.append(who)
+            self._idle[who] = None
 
     def _cutOff(self, who: socket.socket) -> None:
         """
@@ -124,8 +125,7 @@ class Crowd:
         self._selector.unregister(who)
         who.close()
         since = self._asked.pop(who, None)
-        if since is None:
-            self._idle = deque(each for each in self._idle if each is not who)
+        self._idle.pop(who, None)
         while True:
             try:
                 back = self._connect()
@@ -135,7 +135,7 @@ class Crowd:
                 break
         self._returned += 1
         if since is None:
-            self._idle.append(back)
+            self._idle[back] = None
         else:
             self._asked[back] = since
             self._say(back)

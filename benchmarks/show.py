@@ -1,51 +1,74 @@
 """
-Shows what was measured: as a table, and as a plot.
+Shows what was measured: C{python -m benchmarks.show FILE}, where FILE is what
+C{--json} wrote.  It prints the tables, with C{--rst} as a document has them; C{--plot}
+draws the pause over the number of connections.
 
-It must not know how it was measured.
+It must not know how anything was measured.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_MEGABYTE = 1 << 20
+from benchmarks.tables import Table, tables
+
+Results = Mapping[str, Any]
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def _widths(table: Table) -> list[int]:
+    rows = [table.head, *table.rows]
+    return [max(len(row[at]) for row in rows) for at in range(len(table.head))]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], texts: int) -> str:
     """
-    @param rows: the medians, one for every number of people and way.
-    @return: lines with the pause that people felt, its ratio to the floor's of the
-        same runs, what it is made of, and what it took.
+    @param texts: how many of the first columns are text, and not numbers.
     """
-    floors = {
-        (row["people"], row["ballast"]): row["felt"]
-        for row in rows
-        if row["way"] == "floor"
-    }
-    lines = [
-        f"{'people':>6} {'state':>6} {'way':<8} {'felt ms':>9} {'x floor':>7} "
-        f"{'us each':>8} {'MB sent':>8} {'peak MB':>11}  steps in ms"
+    padded = [
+        cell.ljust(width) if at < texts else cell.rjust(width)
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
-    for row in rows:
-        floor = floors.get((row["people"], row["ballast"]))
-        ratio = f"{row['felt'] / floor:7.1f}" if floor else " " * 7
-        peaks = "/".join(
-            f"{row[side] / _MEGABYTE:.0f}"
-            for side in ("originPeak", "recipientPeak")
-            if side in row
-        )
-        steps = " ".join(f"{n} {s * 1000:.1f}" for n, s in row["steps"].items())
-        lines.append(
-            f"{row['people']:>6} {row['ballast'] >> 20:>3} MB {row['way']:<8} "
-            f"{row['felt'] * 1000:>9.2f} {ratio} "
-            f"{row['felt'] / row['people'] * 1e6:>8.1f} "
-            f"{row['bytes'] / _MEGABYTE:>8.2f} {peaks:>11}  {steps}"
-        )
-    return "\n".join(lines)
+    return "  ".join(padded).rstrip()
 
 
-def plot(rows: list[dict[str, Any]], path: Path) -> None:
+def plainly(table: Table) -> str:
+    """
+    @return: the table, for a terminal.
+    """
+    widths = _widths(table)
+    lines = [_line(row, widths, table.texts) for row in [table.head, *table.rows]]
+    return "\n".join([table.title, "-" * len(table.title), *lines, *table.notes])
+
+
+def documented(table: Table) -> str:
+    """
+    @return: the same in reStructuredText, as a table without a section of its own.
+    """
+    widths = _widths(table)
+    rule = "  ".join("=" * width for width in widths)
+    rows = [[cell or "\\" for cell in row[:1]] + list(row[1:]) for row in table.rows]
+    body = [_line(row, widths, len(widths)) for row in rows]
+    head = _line(table.head, widths, len(widths))
+    notes = [f"{note}." if note[-1:] != "." else note for note in table.notes]
+    lines = [f"{table.title}:", "", rule, head, rule, *body, rule]
+    return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
+def shown(found: Results, rst: bool = False) -> str:
+    """
+    @param found: the results of all parts, as they are written as JSON.
+    @param rst: whether it is for a document, or for a terminal.
+    @return: all tables.
+    """
+    show = documented if rst else plainly
+    return "\n\n".join(show(table) for table in tables(found))
+
+
+def plot(found: Results, path: Path) -> None:
     """
     Draw the pause over the number of people, both logarithmic.
     """
@@ -54,14 +77,15 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    rows = found["pause"]["rows"]
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     for way in dict.fromkeys(row["way"] for row in rows):
-        points = [
-            (row["people"], row["felt"] * 1000)
-            for row in rows
-            if row["way"] == way and not row["ballast"]
-        ]
-        axes.plot(*zip(*points, strict=True), marker="o", label=way)
+        plain = [row for row in rows if row["way"] == way and not row["ballast"]]
+        people = [row["people"] for row in plain]
+        felt = [row["felt"] * 1000 for row in plain]
+        below = [(row["felt"] - row["least"]) * 1000 for row in plain]
+        above = [(row["most"] - row["felt"]) * 1000 for row in plain]
+        axes.errorbar(people, felt, (below, above), marker="o", capsize=3, label=way)
     axes.set(
         xscale="log",
         yscale="log",
@@ -72,3 +96,22 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     axes.legend()
     figure.tight_layout()
     figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """
+    Show what was written.
+    """
+    parser = argparse.ArgumentParser(prog="benchmarks.show")
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--rst", action="store_true")
+    parser.add_argument("--plot", type=Path)
+    given = parser.parse_args()
+    found = json.loads(given.results.read_text())
+    print(shown(found, given.rst))
+    if given.plot is not None:
+        plot(found, given.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,45 +1,31 @@
 """
-The benchmarks run, and tell what they measured; not how fast that is.
+The benchmark of the pause runs, and tells what it measured; not how fast that is.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import inlineCallbacks
-from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from benchmarks.show import table
-from tests.processes import CHECKOUT, Processes
-
-#: Long enough for every way once.
-PATIENCE = 120.0
+from benchmarks import pause
+from benchmarks.running import SPARE, tooMany
+from tests.benchmarking import BenchmarksTestCase
 
 
-class BenchmarksTests(TestCase):
+class PauseTests(BenchmarksTestCase):
     """
-    C{python -m benchmarks}
+    L{benchmarks.pause}
     """
-
-    timeout = 240.0
-
-    def setUp(self) -> None:
-        self.processes = Processes(self)
 
     @inlineCallbacks
-    def test_all(self) -> Any:
+    def test_ways(self) -> Any:
         """
         Every way moves, or restarts, a few people, and a little state.
         """
-        told = Path(self.mktemp()).absolute()
-        options = ["--people", "3", "--runs", "1", "--ballast", "1", "--json", told]
-        run = self.processes.python(["-m", "benchmarks", *options], CHECKOUT)
-        ended = yield run.ended(PATIENCE)
-        self.assertEqual(ended.status, 0, ended.err)
-        found = json.loads(told.read_text())
-        rows = {(row["way"], row["ballast"]): row for row in found["rows"]}
+        options = ["--people", "3", "--runs", "1", "--ballast", "1"]
+        found, _ = yield self.measure("benchmarks", "--parts", "pause", *options)
+        rows = {(row["way"], row["ballast"]): row for row in found["pause"]["rows"]}
         ways = ("table", "pickle", "floor", "restart")
         expected = {(way, 0) for way in ways} | {(way, 1 << 20) for way in ways[:3]}
         self.assertEqual(set(rows), expected)
@@ -52,39 +38,46 @@ class BenchmarksTests(TestCase):
             ["capture", "pause", "send", "load", "commit"],
         )
 
-
-class TableTests(SynchronousTestCase):
-    """
-    L{table}
-    """
-
-    def test_ratio(self) -> None:
+    @inlineCallbacks
+    def test_limit(self) -> Any:
         """
-        Every pause is compared to that of the floor of the same size.
+        More people than a process may have files open are left out, with the reason;
+        the others are measured.
         """
-        row = {"people": 2, "ballast": 0, "bytes": 3 << 20, "steps": {"load": 0.5}}
-        rows = [
-            {**row, "way": "floor", "felt": 0.002},
-            {**row, "way": "table", "felt": 0.009, "originPeak": 5 << 20},
-            {**row, "way": "floor", "felt": 0.1, "ballast": 1 << 20},
-        ]
-        head, floor, moved, other = table(rows).splitlines()
-        self.assertEqual(
-            moved.split(),
-            [
-                "2",
-                "0",
-                "MB",
-                "table",
-                "9.00",
-                "4.5",
-                "4500.0",
-                "3.00",
-                "5",
-                "load",
-                "500.0",
-            ],
+        options = ["--people", "2", "500", "--runs", "1", "--ballast", "0"]
+        found, out = yield self.measure(
+            "benchmarks",
+            *("--parts", "pause", "--ways", "floor", *options),
+            limit="ulimit -n 300;",
         )
-        self.assertIn(" 1.0 ", floor)
-        self.assertIn(" 1.0 ", other)
-        self.assertTrue(head.startswith("people"))
+        self.assertEqual([row["people"] for row in found["pause"]["rows"]], [2])
+        (skipped,) = found["pause"]["skipped"]
+        self.assertEqual(skipped["people"], 500)
+        self.assertIn("may open 300 files here", skipped["reason"])
+        self.assertIn(f"500 left out: {skipped['reason']}", out)
+
+    def test_tooMany(self) -> None:
+        """
+        A process needs some files beside its connections.
+        """
+        self.assertIsNone(tooMany(50, 50 + SPARE))
+        self.assertIn("need 151", tooMany(51, 50 + SPARE) or "")
+
+    def test_growth(self) -> None:
+        """
+        The growth is that of the rows without other state, by both clocks.
+        """
+        rows = [
+            {"way": way, "people": n, "ballast": ballast, "felt": f, "pause": 2.0}
+            for way in ("table", "restart")
+            for n, ballast, f in (
+                (1, 0, 9.0),
+                (100, 0, 1.0),
+                (1, 1 << 20, 7.0),
+                (1000, 0, 10.0),
+            )
+        ]
+        found = pause.growth(rows)
+        self.assertEqual(list(found), ["table"])
+        self.assertAlmostEqual(found["table"]["felt"]["slope"], 1.0)
+        self.assertAlmostEqual(found["table"]["pause"]["slope"], 0.0)
