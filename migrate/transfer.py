@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from migrate.errors import PeerLost, RemoteProtocolError
-from migrate.graph import Environment
+from migrate.graph import Environment, audience
 from migrate.graph.survey import Survey
 from migrate.interfaces import IDump, ISecondarySender, ISerializer
 from migrate.janitor import Janitor
@@ -26,10 +26,10 @@ stands still for as long.
 """
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Offer:
     """
-    A service that has been claimed.
+    Something that has been claimed: a service, or a part of one.
 
     @ivar name: what it is published as.
     @ivar root: the root of its graph.
@@ -45,6 +45,26 @@ class Offer:
     restore: Callable[[], None]
     depart: Callable[[], None]
     told: bool = True
+
+    def audience(self) -> list[object]:
+        """
+        @return: who is to be told.
+        """
+        return audience(self.root, self.environment) if self.told else []
+
+    def dump(self, serializer: ISerializer) -> IDump:
+        """
+        Write it down, without doing anything to it.
+
+        @raise migrate.errors.CannotMigrate: it cannot move.
+        """
+        return serializer.dump(self.root, self.name, self.environment)
+
+    def janitor(self, dump: IDump) -> Janitor:
+        """
+        @return: what pauses, resumes and lets go of what was written down.
+        """
+        return Janitor.of(dump.live, dump.capture)
 
 
 @attrs.frozen
@@ -106,9 +126,7 @@ class Transfer:
         """
         began = time.monotonic()
         try:
-            return self._serializer.dump(
-                self.offer.root, self.offer.name, self.offer.environment
-            )
+            return self.offer.dump(self._serializer)
         finally:
             self.spent = time.monotonic() - began
 
@@ -157,7 +175,7 @@ class Transfer:
         """
         dump = self._dump
         assert dump is not None
-        self._janitor = Janitor.of(dump.live, dump.capture)
+        self._janitor = self.offer.janitor(dump)
         self._janitor.pause()
         self._mark("pause")
 
