@@ -169,12 +169,19 @@ class CommandLineClient(MigrationClient):
                 "migrate-client: nothing that came has a resource named "
                 f"{', '.join(unused)}"
             )
+        self.outcome.say(each.describe() for each in self.following.arrived)
         if self.problem is None:
             self.outcome.succeed()
         else:
             self.outcome.fail(
                 f"migrate-client: took over {', '.join(self.taken)}; {self.problem}"
             )
+
+    def inheritedLate(self) -> None:
+        """
+        See L{MigrationClient.inheritedLate}.
+        """
+        self.pidFile.write()
 
     def _failed(self, failure: Failure) -> None:
         why = failure.getErrorMessage()
