@@ -101,6 +101,13 @@ class Arrived:
         """
         return sharedNames(each for share in self._shares for each in share.objects)
 
+    def alone(self) -> None:
+        """
+        Nobody else uses any more what has come.
+        """
+        for share in self._shares:
+            share.appendNoMore()
+
     def settle(self) -> None:
         """
         Have the origin keep nothing for this process any more.
@@ -240,6 +247,7 @@ class Following:
         kind = error.error if isinstance(error, PeerRefused) else ""
         if kind == NothingLeft.__name__:
             arrived.left = ""
+            arrived.alone()
         elif kind != ServiceInTransit.__name__:
             arrived.left = str(error)
         arrived.over = kind in _OVER or not self._isHere(arrived.name)

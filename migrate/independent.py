@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.tcp import Connection
 from zope.interface import implementer
 
@@ -45,7 +46,28 @@ def layers(transport: Any) -> Iterator[Any]:
     protocol = getattr(transport, "protocol", None)
     while protocol is not None:
         yield protocol
-        protocol = getattr(protocol, "wrappedProtocol", None)
+        protocol = below(protocol)
+
+
+def below(protocol: Any) -> Any:
+    """
+    @return: what a protocol wraps, if that is one: what L{twisted.web} makes chooses
+        among the versions of HTTP.
+    """
+    wrapped = getattr(protocol, "wrappedProtocol", None)
+    return getattr(protocol, "_channel", None) if wrapped is None else wrapped
+
+
+def transportOf(found: Any) -> Any:
+    """
+    @return: the transport that has a socket, of a protocol or a transport.
+    """
+    while not isinstance(found, FileDescriptor):
+        transport = getattr(found, "transport", None) or below(found)
+        if transport is None or transport is found:
+            break
+        found = transport
+    return found
 
 
 @implementer(IIndependentConnections)

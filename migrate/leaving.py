@@ -122,6 +122,8 @@ class Leaving:
         """
         Begin to keep an eye on the connections, and on the recipient.
         """
+        for share in self.offer.shares:
+            share.append()
         self._roll.discover()
         self._watch = LifeWatch(self.reactor, self._life, self._lifeSpoke)
         self._watch.start()
@@ -326,6 +328,8 @@ class Leaving:
             self._bereft = False
             self.tell()
             self.stop()
+            for share in self.offer.shares:
+                share.appendNoMore()
             self._parting.revive()
             self._log.warn("{service} goes on here: {pid} is dead", **self._story)
             self.orphaned(self)

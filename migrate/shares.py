@@ -16,17 +16,17 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import attrs
-from twisted.internet.abstract import FileDescriptor
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from migrate.adapters.plain import AttributesAdapter
+from migrate.appending import append, appendNoMore, isAtEnd, isWritten
 from migrate.errors import MalformedTable, NotMovable
 from migrate.filenos import closeAll
 from migrate.graph.absent import Absent
 from migrate.graph.parts import Parts
 from migrate.holders import Place, put, take
-from migrate.independent import layers
+from migrate.independent import layers, transportOf
 from migrate.interfaces import (
     ICapture,
     IIndependentConnections,
@@ -39,6 +39,16 @@ SHARED = "shared:"
 """
 What the names of shared objects begin with, where those of all external objects are.
 """
+
+
+_MENTION = (
+    "{} mentions a connection, which moves by itself; keep connections in lists, sets, "
+    "deques or dictionaries"
+)
+_FILE = (
+    "the file {!r} is written to amid what is in it, which two processes cannot do; "
+    "open it to append, or when it is needed"
+)
 
 
 def sharedNames(objects: Iterable[object]) -> dict[str, object]:
@@ -60,6 +70,7 @@ class Share:
     @ivar objects: shared objects.
     @ivar holders: those of them that are containers from which connections were
         left out.
+    @ivar files: those that both processes may write to, at the end.
     @ivar problems: why it cannot be moved so.
     """
 
@@ -68,7 +79,23 @@ class Share:
     first: int
     objects: Sequence[Any]
     holders: Sequence[Any]
+    files: Sequence[Any] = ()
     problems: Sequence[str] = ()
+
+    def append(self) -> None:
+        """
+        Others write to the files, too.
+        """
+        for file in self.files:
+            append(file)
+
+    def appendNoMore(self) -> None:
+        """
+        Nobody else does any more.
+        """
+        files, self.files = self.files, ()
+        for file in files:
+            appendNoMore(file)
 
 
 class ShareAdapter(AttributesAdapter):
@@ -88,12 +115,7 @@ class ShareAdapter(AttributesAdapter):
         See L{migrate.interfaces.IAdapter.describe}.
         """
         if obj.problems:
-            raise NotMovable(
-                "connections that move one at a time are mentioned where they cannot "
-                f"be left out: {', '.join(obj.problems)}",
-                "keep them in lists, sets, deques or dictionaries of the service, or "
-                "have them moved with it",
-            )
+            raise NotMovable("; ".join(obj.problems))
         state = dict(vars(obj))
         del state["problems"]
         state["life"] = Descriptor(obj.life) if obj.life >= 0 else None
@@ -109,6 +131,7 @@ class ShareAdapter(AttributesAdapter):
             obj.life = loading.own(state["life"])
             loading.onDiscard(partial(os.close, obj.life))
         loading.onAdopt(partial(_clear, obj.holders))
+        loading.onAdopt(obj.append)
         loading.onAdopt(partial(self._taken, obj))
 
 
@@ -152,11 +175,20 @@ class ShareSeeker:
 
     def _share(self, before: list[Share], objects: list[Any], first: int) -> Share:
         among = {id(thing) for thing in objects}
-        holders = [each for each in self._parts.holders if id(each) in among]
-        if before:
-            return Share(self._key, -1, first, objects, holders)
-        problems = self._parts.problems
-        return Share(self._key, self._life, first, objects, holders, problems)
+        written = [thing for thing in objects if isWritten(thing)]
+        isFirst = not before
+        return Share(
+            key=self._key,
+            life=self._life if isFirst else -1,
+            first=first,
+            objects=objects,
+            holders=[each for each in self._parts.holders if id(each) in among],
+            files=[file for file in written if isAtEnd(file)],
+            problems=[
+                *(_MENTION.format(path) for path in self._parts.problems if isFirst),
+                *(_FILE.format(file.name) for file in written if not isAtEnd(file)),
+            ],
+        )
 
     def shares(self, capture: ICapture) -> list[Share]:
         """
@@ -229,18 +261,6 @@ class Connection:
         """
         if not IIndependentConnections.providedBy(self.provider):
             raise MalformedTable("a connection came that belongs to nobody here")
-
-
-def transportOf(found: Any) -> Any:
-    """
-    @return: the transport that has a socket, of a protocol or a transport.
-    """
-    while not isinstance(found, FileDescriptor):
-        below = getattr(found, "transport", None)
-        if below is None or below is found:
-            break
-        found = below
-    return found
 
 
 class ConnectionAdapter(AttributesAdapter):

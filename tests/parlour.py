@@ -12,13 +12,17 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from twisted.application.internet import TCPServer
+from twisted.application.internet import TCPServer, UNIXServer
+from twisted.application.service import MultiService
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.protocols.basic import LineReceiver
+from twisted.protocols.policies import TimeoutFactory
 from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import Site
 
 from migrate.independent import IndependentConnections
 
@@ -171,3 +175,45 @@ def makeService() -> TCPServer:
     """
     port = int(os.environ["PARLOUR"])
     return TCPServer(port, Parlour(), interface="127.0.0.1", backlog=1000)
+
+
+def wrapped() -> MultiService:
+    """
+    @return: a parlour with a doorman, on that port and at the path that DOOR says.
+    """
+    service, factory = MultiService(), Parlour()
+    door: Any = TimeoutFactory(factory, 3600)
+    port = int(os.environ["PARLOUR"])
+    TCPServer(port, door, interface="127.0.0.1").setServiceParent(service)
+    UNIXServer("door", door).setServiceParent(service)
+    return service
+
+
+class Page(Resource):
+    """
+    Says who answers, and how many questions there were on the connection.
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        """
+        See L{Resource}.
+        """
+        channel = request.channel
+        channel.asked = getattr(channel, "asked", 0) + 1
+        return b"%d %d" % (os.getpid(), channel.asked)
+
+
+class Pages(IndependentConnections, Site):
+    """
+    A web site whose connections are independent.
+    """
+
+
+def web() -> TCPServer:
+    """
+    @return: a web site that writes down who asks, on that port.
+    """
+    port = int(os.environ["PARLOUR"])
+    return TCPServer(port, Pages(Page(), logPath="access.log"), interface="127.0.0.1")

@@ -19,7 +19,7 @@ from migrate.adapters import DEFERRED
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
     "errors",
-    "life holders",
+    "life holders appending",
     "model limits events",
     "interfaces",
     "messages",

@@ -5,6 +5,7 @@ Tests for L{migrate.shares}.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -21,7 +22,7 @@ from migrate.filenos import isAlive, makeLiveness
 from migrate.graph import Environment, PickleSerializer, TableSerializer
 from migrate.graph.absent import Absent
 from migrate.graph.parts import partsOf, without
-from migrate.independent import IndependentConnections
+from migrate.independent import IndependentConnections, transportOf
 from migrate.interfaces import ISerializer
 from migrate.shares import (
     Connection,
@@ -31,7 +32,6 @@ from migrate.shares import (
     ShareSeeker,
     say,
     sharedNames,
-    transportOf,
 )
 
 
@@ -196,7 +196,46 @@ class ShareTests(SynchronousTestCase):
         self.shared.leader = self.one  # type: ignore[attr-defined]
         error = self.assertRaises(CannotMigrate, self.dump, TableSerializer())
         self.assertIn("root.leader", str(error))
-        self.assertIn("keep them in lists", str(error))
+        self.assertIn("keep connections in lists", str(error))
+
+    def test_files(self) -> None:
+        """
+        Files that are written to at the end are appended to by both processes, for as
+        long as there are two.
+        """
+        where = Path(self.mktemp())
+        where.write_bytes(b"one\n")
+        with open(where, "rb+", 0) as file:
+            file.seek(0, os.SEEK_END)
+            self.shared.log = file  # type: ignore[attr-defined]
+            dump, seeker = self.dump(TableSerializer())
+            loader, root = self.load(TableSerializer(), dump)
+            loader.adopt()
+            (here,), (there,) = seeker.shares(dump.capture), self.taken
+            here.append()
+            for each in (file, root.log, file, root.log):
+                each.write(b"line\n")
+            self.assertEqual(where.read_bytes(), b"one\n" + b"line\n" * 4)
+            there.appendNoMore()
+            root.log.write(b"last\n")
+            root.log.seek(0)
+            root.log.write(b"two")
+            self.assertEqual(where.read_bytes()[:10], b"two\nline\nl")
+            self.assertEqual(where.read_bytes()[-10:], b"line\nlast\n")
+            root.log.close()
+            there.appendNoMore()
+            say(there.life, b"")
+
+    def test_writtenAnywhere(self) -> None:
+        """
+        A file that is written to amid what is in it is in the way.
+        """
+        where = Path(self.mktemp())
+        where.write_bytes(b"one\n")
+        with open(where, "rb+", 0) as file:
+            self.shared.log = file  # type: ignore[attr-defined]
+            error = self.assertRaises(CannotMigrate, self.dump, TableSerializer())
+            self.assertIn(f"the file {str(where)!r} is written to amid", str(error))
 
     def test_foundLater(self) -> None:
         """
