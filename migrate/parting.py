@@ -21,6 +21,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.tcp import Connection as StreamTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
 
 from migrate.apart import apart
 from migrate.errors import MigrationError
@@ -84,7 +85,7 @@ def isKept(thing: object) -> bool:
     @return: whether the origin keeps its copy of something while it has
         connections: what they use or could go on with if the recipient died.
     """
-    kinds: tuple[type, ...] = (DelayedCall, asyncio.Handle, io.IOBase)
+    kinds: tuple[type, ...] = (DelayedCall, asyncio.Handle, io.IOBase, ThreadPool)
     databases = sys.modules.get("twisted.enterprise.adbapi")
     if databases is not None:
         kinds = (*kinds, databases.ConnectionPool)
@@ -99,10 +100,12 @@ class Parting(Janitor):
 
     @ivar kept: the former.
     @ivar gone: transports that were let go of.
+    @ivar files: files that were kept, the layers of each from above.
     """
 
     kept: Janitor = attrs.field(factory=lambda: Janitor([]))
     gone: Sequence[Any] = ()
+    files: Sequence[Any] = ()
 
     @classmethod
     def after(cls, dump: IDump) -> Parting:
@@ -115,6 +118,7 @@ class Parting(Janitor):
             Janitor.of(going, dump.capture).actions,
             Janitor.of(kept, dump.capture),
             [thing for _, thing in going if isinstance(thing, StreamTransport)],
+            [thing for _, thing in kept if isinstance(thing, io.IOBase)],
         )
 
     def pause(self) -> None:
@@ -137,8 +141,14 @@ class Parting(Janitor):
 
     def settle(self) -> None:
         """
-        Let go of the rest.
+        Let go of the rest, but for what was written to files meanwhile.
         """
+        for file in self.files:
+            try:
+                if not file.closed:
+                    file.flush()
+            except OSError:
+                _log.failure("{file!r} cannot be written to", file=file)
         self.kept.release()
 
     def revive(self) -> None:

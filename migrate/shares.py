@@ -130,6 +130,9 @@ class ShareAdapter(AttributesAdapter):
         if state["life"] is not None:
             obj.life = loading.own(state["life"])
             loading.onDiscard(partial(os.close, obj.life))
+        # Soon, so that few see what stands for the connections; and once more, as some
+        # containers get what they hold later.
+        loading.afterFill(partial(_clear, obj.holders))
         loading.onAdopt(partial(_clear, obj.holders))
         loading.onAdopt(obj.append)
         loading.onAdopt(partial(self._taken, obj))

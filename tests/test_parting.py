@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -240,14 +242,36 @@ class PartingTests(SynchronousTestCase):
         self.assertEqual([type(each) for each in told], [ConnectionLost] * 2)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
 
+    def test_files(self) -> None:
+        """
+        What was written to files that are kept is in them when they are let go of.
+        """
+        where = Path(self.mktemp())
+        with open(where, "a") as file:
+            live = [(defaultRegistry().lookup(type(file)), file)]
+            live.append((defaultRegistry().lookup(type(file.buffer)), file.buffer))
+            raw = file.buffer.raw  # type: ignore[attr-defined]
+            live.append((defaultRegistry().lookup(type(raw)), raw))
+            dump: Any = SimpleNamespace(live=live, capture=None)
+            parting = Parting.after(dump)
+            parting.pause()
+            parting.release()
+            file.write("meanwhile")
+            self.assertEqual(where.read_text(), "")
+            parting.settle()
+            self.assertEqual(where.read_text(), "meanwhile")
+            self.assertTrue(file.closed)
+            parting.settle()
+
     def test_kept(self) -> None:
         """
-        Ports, timers, files and databases are kept; connections are not.
+        Ports, timers, files, threads and databases are kept; connections are not.
         """
         clock = Clock()
         port = MemoryReactor().listenTCP(0, ServerFactory())
         pool = ConnectionPool("sqlite3", ":memory:")
-        for thing in (clock.callLater(1, int), io.StringIO(), port, pool):
+        kept = (clock.callLater(1, int), io.StringIO(), port, pool, pool.threadpool)
+        for thing in kept:
             self.assertTrue(isKept(thing), thing)
         for thing in (StringTransport(), Protocol(), clock):
             self.assertFalse(isKept(thing), thing)
