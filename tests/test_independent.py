@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import DeferredList, gatherResults, inlineCallbacks
+from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
@@ -437,6 +438,28 @@ class StayingTests(IndependentTestCase):
         yield new.line(r"recipients are let in at .*\.sock$")
 
     @inlineCallbacks
+    def test_recipientDies(self) -> Any:
+        """
+        If the new process dies once it has served for a while, what it served dies
+        with it; what stayed behind is served on, until it ends.
+        """
+        yield self.begin()
+        stays, moves = yield self.enter(2)
+        yield self.says(stays, "obstruct", "obstructed")
+        old, new = self.server, self.client("--all")
+        yield new.line(rf"recipients are let in at .*\.{new.pid}")
+        yield old.line("; 1 are left here")
+        new.signal("KILL")
+        yield moves.closed()
+        yield self.servedBy(stays, old)
+        yield self.assertFailure(
+            self.processes.connect(self.port), ConnectionRefusedError
+        )
+        yield stays.disconnect()
+        ended = yield old.ended(DEADLINE)
+        self.assertEqual(ended.status, 0)
+
+    @inlineCallbacks
     def test_movedOn(self) -> Any:
         """
         While a connection stays behind, the service can move on: nothing goes back to
@@ -509,14 +532,16 @@ class DyingTests(IndependentTestCase):
         return len(said)
 
     @inlineCallbacks
-    def recipientDies(self, when: str, effect: Effect, left: int) -> Any:
+    def recipientDies(
+        self, when: str, effect: Effect, left: int, number: int = 5
+    ) -> Any:
         """
-        The recipient dies at its fifth transfer, the shared part's included.
+        The recipient dies at a transfer, of which the first is the shared part's.
 
         @param left: how many connections are left at the origin.
         """
         clients = yield self.faulty("none")
-        plan = f"recipient:{when}:{effect.name}:SIGKILL:5"
+        plan = f"recipient:{when}:{effect.name}:SIGKILL:{number}"
         new = self.twistd(plan, "migrate-client", "--all")
         ended = yield new.ended(DEADLINE)
         self.assertEqual(ended.signal, signal.SIGKILL, ended.out + ended.err)
@@ -529,13 +554,13 @@ class DyingTests(IndependentTestCase):
         yield self.says(newcomer, "present", f"{left + 1} ")
 
     @inlineCallbacks
-    def originDies(self, when: str, effect: Effect, came: int) -> Any:
+    def originDies(self, when: str, effect: Effect, came: int, number: int = 5) -> Any:
         """
-        The origin dies at its fifth transfer, the shared part's included.
+        The origin dies at a transfer, of which the first is the shared part's.
 
         @param came: how many connections are at the recipient.
         """
-        plan = f"origin:{when}:{effect.name}:SIGKILL:5"
+        plan = f"origin:{when}:{effect.name}:SIGKILL:{number}"
         clients = yield self.faulty(plan)
         new = self.client("--all")
         ended = yield self.server.ended(DEADLINE)
@@ -563,6 +588,24 @@ class DyingTests(IndependentTestCase):
         self.assertEqual(ended.status, 0, ended.out + ended.err)
         survived = yield self.survivors(clients, new)
         self.assertEqual(survived, self.COUNT)
+
+    def test_recipientFirst(self) -> Any:
+        """
+        It has only the shared part by then: the origin has all of it again.
+        """
+        return self.recipientDies("after", Effect.ADOPT, self.COUNT, 1)
+
+    def test_recipientFirstSaid(self) -> Any:
+        """
+        So it is if it has done no more than say so.
+        """
+        return self.recipientDies("after", Effect.SAY_ADOPTED, self.COUNT, 1)
+
+    def test_originFirst(self) -> Any:
+        """
+        The connections die with the origin; others can come.
+        """
+        return self.originDies("after", Effect.SEND_COMMIT, 0, 1)
 
 
 def _named(when: str, effect: Effect) -> str:
