@@ -8,6 +8,7 @@ It must not know in which order anything moves, nor what is waited for.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -25,7 +26,7 @@ from migrate.errors import MalformedTable, NotMovable
 from migrate.filenos import closeAll
 from migrate.graph.absent import Absent
 from migrate.graph.parts import Parts
-from migrate.holders import Place, put, take
+from migrate.holders import Place, isHolder, put, take
 from migrate.independent import layers, transportOf
 from migrate.interfaces import (
     ICapture,
@@ -82,6 +83,21 @@ class Share:
     files: Sequence[Any] = ()
     problems: Sequence[str] = ()
 
+    def check(self) -> None:
+        """
+        @raise MalformedTable: it is none that could be of use.
+        """
+        files = all(isinstance(each, io.FileIO) for each in self.files)
+        if not files or not all(map(isHolder, self.holders)):
+            raise MalformedTable("what is shared is not what it is said to be")
+
+    def clear(self) -> None:
+        """
+        Take out of the containers what stands for the connections.
+        """
+        for holder in self.holders:
+            take(holder, lambda member: type(member) is Absent)
+
     def append(self) -> None:
         """
         Others write to the files, too.
@@ -132,18 +148,11 @@ class ShareAdapter(AttributesAdapter):
             loading.onDiscard(partial(os.close, obj.life))
         # Soon, so that few see what stands for the connections; and once more, as some
         # containers get what they hold later.
-        loading.afterFill(partial(_clear, obj.holders))
-        loading.onAdopt(partial(_clear, obj.holders))
+        loading.afterFill(obj.check)
+        loading.afterFill(obj.clear)
+        loading.onAdopt(obj.clear)
         loading.onAdopt(obj.append)
         loading.onAdopt(partial(self._taken, obj))
-
-
-def _clear(holders: Iterable[Any]) -> None:
-    """
-    Take out what stands for the connections.
-    """
-    for holder in holders:
-        take(holder, lambda member: type(member) is Absent)
 
 
 @implementer(ISeeker)
@@ -262,7 +271,8 @@ class Connection:
         """
         @raise MalformedTable: it is none that could arrive.
         """
-        if not IIndependentConnections.providedBy(self.provider):
+        placed = all(isHolder(place[0]) for place in self.places)
+        if not placed or not IIndependentConnections.providedBy(self.provider):
             raise MalformedTable("a connection came that belongs to nobody here")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
 from typing import Any
 
 from twisted.application.internet import TCPServer, UNIXServer
@@ -154,12 +153,6 @@ class Parlour(IndependentConnections, ServerFactory):
         self.guests: list[Guest] = []
         self.nicks: dict[str, Guest] = {}
         self.leader: Guest | None = None
-
-    def connections(self) -> Iterator[Any]:
-        """
-        See L{IndependentConnections}.
-        """
-        return super().connections()
 
     def connectionArrived(self, protocol: Any) -> None:
         """

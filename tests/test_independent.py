@@ -450,6 +450,7 @@ class StayingTests(IndependentTestCase):
         yield new.line(rf"recipients are let in at .*\.{new.pid}")
         yield old.line("; 1 are left here")
         new.signal("KILL")
+        yield new.ended()
         yield moves.closed()
         yield self.servedBy(stays, old)
         yield self.assertFailure(

@@ -236,6 +236,15 @@ class ShareTests(SynchronousTestCase):
             error = self.assertRaises(CannotMigrate, self.dump, TableSerializer())
             self.assertIn(f"the file {str(where)!r} is written to amid", str(error))
 
+    def test_malformed(self) -> None:
+        """
+        What is no container, or no file, is not taken for one.
+        """
+        Share("key", -1, 0, [], [[], {}], []).check()
+        for holders, files in (([self], []), ([], [self]), ([()], [])):
+            share = Share("key", -1, 0, [], holders, files)
+            self.assertRaises(MalformedTable, share.check)
+
     def test_foundLater(self) -> None:
         """
         What only the last seekers find is shared too.
@@ -398,5 +407,9 @@ class ConnectionTests(SynchronousTestCase):
         What belongs to nobody is refused.
         """
         connection = self.connect(self.provider())
+        connection.check()
+        connection.places = [(connection, connection.protocol)]
+        self.assertRaises(MalformedTable, connection.check)
+        connection.places = []
         connection.provider = object()
         self.assertRaises(MalformedTable, connection.check)
