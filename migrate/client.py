@@ -7,30 +7,27 @@ It must not know how a conversation goes.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import attrs
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from migrate.control import DEFAULT, ControlAddress
+from migrate.control import DEFAULT
 from migrate.errors import (
     ControlError,
     MalformedTable,
     MigrationError,
-    PeerRefused,
     ServiceUnavailable,
     UnknownService,
 )
-from migrate.graph import Environment
+from migrate.following import Following
 from migrate.handover import State
+from migrate.heir import ControlHeir
 from migrate.identity import Login
 from migrate.offers import attach
 from migrate.policies import Policies
@@ -39,17 +36,11 @@ from migrate.progress import LogDisplay, Progress
 from migrate.publication import Availability
 from migrate.recipient import RecipientConversation
 from migrate.resources import Provision
-from migrate.server import CONTROL, MigrationServer
 from migrate.wish import Wish
 
-ORPHAN_PATIENCE = 2.0
+MEETINGS = 4
 """
-Seconds that a dead origin's control endpoint may take to become free.
-"""
-
-ORPHAN_RETRY = 0.05
-"""
-Seconds between two attempts to listen on it.
+How often an origin is met at most while connections follow.
 """
 
 
@@ -74,7 +65,7 @@ def _same(thing: object) -> object:
     return thing
 
 
-class MigrationClient(MigrationServer):
+class MigrationClient(ControlHeir):
     """
     Takes services over when it is started, and is a L{MigrationServer} for
     them from then on::
@@ -91,7 +82,7 @@ class MigrationClient(MigrationServer):
     @ivar display: where it is shown how far a transfer has come that takes long: an
         L{migrate.progress.IDisplay}.
     @ivar problem: what kept the others from coming, or L{None}.
-    @ivar inherited: whether the control endpoint of the origin is here too.
+    @ivar following: the connections that follow services.
     """
 
     _log = Logger()
@@ -133,11 +124,11 @@ class MigrationClient(MigrationServer):
         if serializer not in self.serializers:
             known = ", ".join(self.serializers)
             raise ValueError(f"no serializer {serializer!r}; there are {known}")
-        self.origin = ControlAddress.parse(control)
         self.wanted = None if services is None else list(services)
         self.serializer = serializer
         self.login = login
-        self.policies = Policies() if policies is None else policies
+        if policies is not None:
+            self.policies = policies
         self.wait = wait
         self.budget = Budget(maxPause)
         self.provision = Provision({} if provide is None else provide)
@@ -145,7 +136,7 @@ class MigrationClient(MigrationServer):
         self.taken: list[str] = []
         self.display: Any = LogDisplay()
         self.problem: MigrationError | None = None
-        self.inherited = False
+        self.following = Following(self.reactor, self._wish, self._stateOf)
         self._started = False
 
     def listen(self) -> None:
@@ -172,39 +163,99 @@ class MigrationClient(MigrationServer):
         """
         The whole of it; L{done} tells how it ended.
         """
-        conversation = self.recipientConversation(
-            self.reactor, self.deadlines, self.policy, self.login
-        )
+        conversation = self._conversation()
         await self._attempt(conversation)
         self.problem = self.budget.sumUp(self.problem)
         if self.taken:
+            conversation = await self._follow(conversation)
             try:
                 await self._publish(conversation)
             except MigrationError as error:
                 # What is served is worth more than what it could be moved by.
                 self.problem = error
             self.done.callback(self)
+            if self.following.isLeft and not self.inherited:
+                await self._stay(conversation)
         if conversation.transport is not None:
             conversation.close()
         if not self.taken:
             assert self.problem is not None
             self.done.errback(self.problem)
 
+    def _conversation(self) -> RecipientConversation:
+        return self.recipientConversation(
+            self.reactor, self.deadlines, self.policy, self.login
+        )
+
+    async def _follow(
+        self, conversation: RecipientConversation
+    ) -> RecipientConversation:
+        """
+        Have connections follow the services that have come.  An origin that is lost
+        is met again, if it is there.
+
+        @return: the conversation to go on with.
+        """
+        for _ in range(MEETINGS):
+            problem = await self._attemptTo(self.following.follow(conversation))
+            if problem is None:
+                break
+            conversation.close()
+            again = self._conversation()
+            if await self._attemptTo(self._meet(again)) is not None:
+                self.problem = problem
+                break
+            conversation = again
+        self.following.settle()
+        return conversation
+
+    async def _stay(self, conversation: RecipientConversation) -> None:
+        """
+        For as long as the origin has connections left, have them follow, and have its
+        control endpoint at last.
+        """
+        try:
+            await self.following.stay(conversation)
+            await self._inheritLate(conversation)
+        except MigrationError as error:
+            self._log.info("the origin is left to itself: {why}", why=str(error))
+            if conversation.machine.state is State.CLOSED:
+                await self._succeed()
+
     async def _attempt(self, conversation: RecipientConversation) -> None:
         """
         Have the whole conversation, and note what went wrong.
         """
+        self.problem = await self._attemptTo(self._converse(conversation))
+
+    async def _attemptTo(self, doing: Awaitable[None]) -> MigrationError | None:
+        """
+        @return: what went wrong, if anything did.
+        """
         try:
-            await self._converse(conversation)
+            await doing
         except MigrationError as error:
-            self.problem = error
+            return error
         except Exception as error:
             self._log.failure("taking over failed")
-            self.problem = MigrationError(f"{type(error).__name__}: {error}")
+            return MigrationError(f"{type(error).__name__}: {error}")
+        return None
 
     async def _converse(self, conversation: RecipientConversation) -> None:
         """
         Take over what is wanted, one after the other.
+        """
+        await self._meet(conversation)
+        for name in self._choose(await conversation.services()):
+            await self._deal(name, conversation)
+            if conversation.machine.state is State.CLOSED:
+                return
+
+    async def _meet(self, conversation: RecipientConversation) -> None:
+        """
+        Connect to the origin.
+
+        @raise MigrationError: it is not there, or does not trust this process.
         """
         ready = conversation.ready()
         try:
@@ -215,10 +266,6 @@ class MigrationClient(MigrationServer):
                 "there?"
             ) from error
         await ready
-        for name in self._choose(await conversation.services()):
-            await self._deal(name, conversation)
-            if conversation.machine.state is State.CLOSED:
-                return
 
     async def _deal(self, name: str, conversation: RecipientConversation) -> None:
         """
@@ -270,20 +317,13 @@ class MigrationClient(MigrationServer):
                 )
         return self.wanted
 
-    def _arrival(
-        self, conversation: RecipientConversation, **externals: object
-    ) -> Environment:
-        """
-        @return: what a loading needs to know, of what this origin sends.
-        """
-        policy = self.policies.forOrigin(conversation.originIsOwn)
-        return attrs.evolve(self.environment(**externals), policy=policy)
-
     def _wish(self, name: str, conversation: RecipientConversation) -> Wish:
+        arrival = self._arrival(conversation, parent=self)
+        registry = self.following.registry(self.registry, name)
         return Wish(
             service=name,
             serializer=self.serializers[self.serializer],
-            environment=self._arrival(conversation, parent=self),
+            environment=attrs.evolve(arrival, registry=registry),
             check=self._check,
             adopted=lambda root: self._adopt(name, root),
             provision=self.provision,
@@ -291,6 +331,9 @@ class MigrationClient(MigrationServer):
             waits=lambda why: self.waits(name, why),
             progress=Progress(name, self.display, self.reactor),
         )
+
+    def _stateOf(self, name: str) -> Availability | None:
+        return self.publication.states().get(name)
 
     def waits(self, name: str, why: str) -> None:
         """
@@ -314,64 +357,3 @@ class MigrationClient(MigrationServer):
             # The next recipient may have its own.
             self.resources.setdefault(resource, partial(_same, opened))
         self._log.info("took over {service}", service=name)
-
-    async def _publish(self, conversation: RecipientConversation) -> None:
-        """
-        Publish what was taken: where the origin did, once it has nothing left.
-        """
-        try:
-            if conversation.machine.state is not State.CLOSED:
-                await conversation.claim(self._wishForControl(conversation))
-        except PeerRefused:
-            self.control = self.control.beside(str(os.getpid()))
-        except MigrationError as error:
-            self._log.warn(
-                "the control endpoint was not handed over: {why}", why=str(error)
-            )
-        if not self.inherited:
-            await self._publishAnew(conversation.machine.state is State.CLOSED)
-
-    async def _publishAnew(self, orphaned: bool) -> None:
-        """
-        Listen, and not on what the origin had.
-
-        @param orphaned: whether the conversation has ended: if that is because
-            the origin died, its control endpoint is free as soon as the kernel
-            is done with it.
-        """
-        patience = ORPHAN_PATIENCE if orphaned else 0.0
-        while True:
-            try:
-                super().listen()
-            except ControlError as error:
-                if patience > 0:
-                    patience -= ORPHAN_RETRY
-                    await deferLater(self.reactor, ORPHAN_RETRY)
-                    continue
-                if not orphaned:
-                    raise
-                self._log.warn("{why}", why=str(error))
-                self.control = self.control.beside(str(os.getpid()))
-                orphaned = False
-            else:
-                self.inherited = orphaned
-                return
-
-    def _wishForControl(self, conversation: RecipientConversation) -> Wish:
-        return Wish(
-            service=CONTROL,
-            serializer=self.serializers["table"],
-            environment=self._arrival(conversation, factory=self.controlFactory),
-            check=self._checkControl,
-            adopted=self._inherit,
-        )
-
-    def _checkControl(self, root: Any) -> None:
-        if not IListeningPort.providedBy(root):
-            raise MalformedTable(
-                f"a {type(root).__name__} came, which is no listening port"
-            )
-
-    def _inherit(self, root: Any) -> None:
-        self.inherited = True
-        self.serve(root)

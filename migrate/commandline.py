@@ -56,11 +56,18 @@ class CommandLineClient(MigrationClient):
                 "migrate-client: nothing that came has a resource named "
                 f"{', '.join(unused)}"
             )
+        self.outcome.say(each.describe() for each in self.following.arrived)
         if self.problem is None:
             self.outcome.succeed()
         else:
             taken, why = ", ".join(self.taken), explained(self.problem)
             self.outcome.fail(f"migrate-client: took over {taken}; {why}")
+
+    def inheritedLate(self) -> None:
+        """
+        See L{MigrationClient.inheritedLate}.
+        """
+        self.pidFile.write()
 
     def _failed(self, failure: Failure) -> None:
         self.outcome.fail(f"migrate-client: {explained(failure.value)}")

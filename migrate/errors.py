@@ -6,6 +6,7 @@ The tree::
     MigrationError
     +-- CannotMigrate            a graph that cannot be moved as it is
     |   +-- CannotMigrateYet     one that soon can, if nothing else is done
+    |       +-- ConnectionsWait  connections of which soon one can
     +-- Objection                the application will not have it moved
     +-- NotMovable               one object of it, said by its adapter
     +-- LoadError                a graph that could not be made again
@@ -28,6 +29,8 @@ The tree::
     |   +-- UnknownService
     |   +-- ServiceInTransit
     |   +-- ServiceDeparted
+    |   |   +-- NothingLeft      all of it, its connections too
+    |   +-- ConnectionsStay      connections that are served here until they end
     +-- ControlError             the control endpoint cannot be used
     +-- IncompatiblePeer         versions that cannot be bridged
 
@@ -109,6 +112,18 @@ class CannotMigrateYet(CannotMigrate):
             over the graph again.
         """
         return all(each.over() for each in self.refusals if each.over is not None)
+
+
+class ConnectionsWait(CannotMigrateYet):
+    """
+    None of the connections that are left can move at this instant.
+    """
+
+    def over(self) -> bool:
+        """
+        @return: whether one of them may be able to.
+        """
+        return any(each.over() for each in self.refusals if each.over is not None)
 
 
 class Objection(MigrationError):
@@ -262,6 +277,19 @@ class ServiceInTransit(ServiceUnavailable):
 class ServiceDeparted(ServiceUnavailable):
     """
     The service has been moved away already.
+    """
+
+
+class NothingLeft(ServiceDeparted):
+    """
+    The service has been moved away with all its connections that lived on.
+    """
+
+
+class ConnectionsStay(ServiceUnavailable):
+    """
+    None of the connections that are left can be moved: they are served where they
+    are until they end.
     """
 
 

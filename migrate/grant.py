@@ -26,7 +26,6 @@ from migrate.errors import (
     RemoteProtocolError,
     ServiceUnavailable,
 )
-from migrate.graph import audience
 from migrate.handover import Event, State
 from migrate.identity import isOwn
 from migrate.interfaces import ISerializer
@@ -153,10 +152,7 @@ class OriginGrant(OriginAdmission):
         See L{migrate.handover.Effect}.
         """
         transfer = self._claimed()
-        offer = transfer.offer
-        listeners: list[object] = []
-        if offer.told and not transfer.rehearsal:
-            listeners = audience(offer.root, offer.environment)
+        listeners = [] if transfer.rehearsal else transfer.offer.audience()
         if not listeners:
             self.happen(Event.ADMIT)
             return

@@ -84,6 +84,44 @@ class INamedResources(Interface):
         """
 
 
+class IIndependentConnections(Interface):
+    """
+    To be implemented by the factory that a service listens with, or by a service, the
+    one that is published or one below it: its connections share nothing with each
+    other but what all of them reach through the service, its I{shared part}, and two
+    processes may serve some of them each for a while.
+
+    The shared part moves first, and who connects from then on is served by the new
+    process.  Each connection follows by itself, while the others are served.  Until
+    then it meets, at the origin, the shared part as it was left there: in memory as
+    it was, its open files too, but with no port that listens, no timer that counts
+    and no connection to anywhere else.  What it changes there is not moved any more.
+    So whatever belongs to one connection has to be reachable from that connection
+    only.  The exception are containers of the shared part (lists, sets, deques,
+    dictionaries, by key or by value) that hold connections: protocols, what wraps
+    them, or transports.  A connection leaves them with its move, and is put into the
+    same ones at the recipient, at the end where there is an order.
+
+    L{migrate.independent.IndependentConnections} is all that most factories need.
+    """
+
+    def connections() -> Iterable[object]:
+        """
+        @return: the connections that are alive: their protocols, or their
+            transports.  Asked at the origin, in turns in which a connection or
+            the shared part moves.
+        """
+
+    def connectionArrived(protocol: Any) -> None:
+        """
+        A connection has arrived in the process that this has moved to before.  It is
+        in its containers, nothing has been read from it yet, and no timer of it has
+        fired.  Must not fail: it cannot go back; a failure is logged.
+
+        @param protocol: what L{connections} returned, or has become of it.
+        """
+
+
 class ICapture(Interface):
     """
     The walk over one graph, as an adapter sees it.  Nothing that an adapter

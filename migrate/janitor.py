@@ -36,7 +36,7 @@ class Janitor:
     def pause(self) -> None:
         """
         Take everything out of the reactor's hands, but for what need not be before
-        the reactor runs again: see L{settle}.  Called again, it does the same to what
+        the reactor runs again: see L{hold}.  Called again, it does the same to what
         has become known since.  If one action fails, what was paused until then is
         resumed, and the failure is raised.
         """
@@ -57,7 +57,7 @@ class Janitor:
         self._paused[place] = actions
         actions.pause()
 
-    def settle(self) -> None:
+    def hold(self) -> None:
         """
         The reactor is going to run: pause what was put off.
         """
@@ -79,7 +79,7 @@ class Janitor:
         """
         Let go of everything that was paused: it belongs to another process.
         """
-        self.settle()
+        self.hold()
         self._begun = False
         paused, self._paused = self._paused, {}
         for place in sorted(paused):

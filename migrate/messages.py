@@ -150,7 +150,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     One published service.
 
     @ivar name: its name.
-    @ivar state: C{"available"}, C{"in transit"} or C{"departed"}.
+    @ivar state: C{"available"}, C{"in transit"}, C{"leaving"} or C{"departed"}.
     """
 
     name: Label

@@ -8,15 +8,19 @@ It must not know who claims them, nor where the control endpoint is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
 
-from migrate.errors import UnknownService
+from migrate.errors import NothingLeft, ServiceInTransit, UnknownService
+from migrate.filenos import closeAll, makeLiveness
 from migrate.graph import Environment
+from migrate.leaving import Leaving
+from migrate.parting import SharedOffer, connectionsOf, isKey, providersOf
 from migrate.publication import Publication
 from migrate.resources import PREFIX, named
-from migrate.transfer import Offer
+from migrate.transfer import Moved, Offer
 
 
 def detach(service: Any) -> None:
@@ -53,33 +57,128 @@ class Offers:
     @ivar resources: what finds an object that a recipient may have of its own,
         by name.
     @ivar environment: makes what a walk needs to know, of what stays outside.
+    @ivar emptied: called when the last connection of a service has left that had
+        left before.
     """
 
     server: Any
     publication: Publication
     resources: Mapping[str, Callable[[], object]]
     environment: Callable[..., Environment]
+    emptied: Callable[[], None] = lambda: None
+    _leaving: dict[str, Leaving] = attrs.field(factory=dict, init=False)
 
     def reserve(self, name: str, provides: Sequence[str]) -> Offer:
         """
         Put a service in transit.
 
+        @param name: that of a service; or the key to connections that were left
+            behind by one.
         @param provides: the names of resources that the recipient has of its own.
         @raise ServiceUnavailable: it cannot be had.
         @raise MigrationError: the service cannot say which those are here.
         """
+        if isKey(name):
+            return self._reserveConnection(name)
         service = self.publication.reserve(name)
         try:
-            return self._offer(name, service, provides)
+            offer = self._offer(name, service, provides)
+            providers = providersOf(service)
+            return self._shared(offer, service, providers) if providers else offer
         except BaseException:
             self.publication.restore(name)
             raise
+
+    def _reserveConnection(self, key: str) -> Offer:
+        """
+        See L{Leaving.reserve}.
+        """
+        leaving = self._leaving.get(key)
+        if leaving is None:
+            raise NothingLeft("nothing is left of that service")
+        return leaving.reserve()
+
+    def _shared(
+        self, offer: Offer, service: Any, providers: Sequence[Any]
+    ) -> SharedOffer:
+        """
+        @return: a service without its connections.
+        """
+        held, watched = makeLiveness()
+
+        def restore() -> None:
+            closeAll([held, watched])
+            offer.restore()
+
+        def depart() -> None:
+            closeAll([held])
+            self._leave(shared, service, watched)
+
+        shared = SharedOffer(
+            offer.name,
+            offer.root,
+            offer.environment,
+            restore,
+            depart,
+            find=partial(connectionsOf, providers),
+            life=held,
+        )
+        return shared
+
+    def _leave(self, shared: SharedOffer, service: Any, life: int) -> None:
+        """
+        All of a service has left but its connections.
+        """
+        parent = service.parent
+
+        def ended(leaving: Leaving) -> None:
+            del self._leaving[leaving.key]
+            self.publication.depart(shared.name)
+            self.emptied()
+
+        def orphaned(leaving: Leaving) -> None:
+            del self._leaving[leaving.key]
+            if parent is not None:
+                attach(parent, service)
+            self.publication.restore(shared.name)
+
+        self.publication.leave(shared.name)
+        detach(service)
+        reactor = shared.environment.reactor
+        leaving = Leaving(reactor, shared, life, ended, orphaned)
+        self._leaving[shared.key] = leaving
+        leaving.start()
+
+    def note(self, report: Moved) -> bool:
+        """
+        Something is gone.
+
+        @return: whether it was a connection that a service had left behind.
+        """
+        for leaving in self._leaving.values():
+            if leaving.name == report.service:
+                leaving.pid = report.pid
+        return any(leaving.note(report) for leaving in self._leaving.values())
+
+    def left(self) -> list[str]:
+        """
+        @return: what is left of services that have left, for a person.
+        """
+        return [f"{len(each)} of {each.name}" for each in self._leaving.values()]
+
+    def stop(self) -> None:
+        """
+        This process ends.
+        """
+        for leaving in self._leaving.values():
+            leaving.stop()
 
     def offer(self, name: str, provides: Sequence[str]) -> Offer:
         """
         Say what would be moved, without putting it in transit.
 
         @raise UnknownService: it is not here.
+        @raise ServiceInTransit: only connections of it are.
         @raise MigrationError: as L{reserve}.
         """
         service = self.publication.services().get(name)
@@ -88,6 +187,8 @@ class Offers:
             raise UnknownService(
                 f"no service {name!r} is here (published: {published})"
             )
+        if name in self.publication.leaving():
+            raise ServiceInTransit(f"service {name!r} has left, but for connections")
         return self._offer(name, service, provides)
 
     def _offer(self, name: str, service: Any, provides: Sequence[str]) -> Offer:

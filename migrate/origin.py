@@ -48,7 +48,7 @@ class OriginConversation(OriginGrant):
                 super()._run()
             finally:
                 if self.transfer is not None:
-                    self.transfer.settle()
+                    self.transfer.hold()
 
     # The blocking turn.
 

@@ -35,6 +35,7 @@ OWN: dict[str, str] = {
     "collections": "Counter OrderedDict defaultdict deque",
     "datetime": "date datetime time timedelta timezone",
     "decimal": "Decimal",
+    "migrate.shares": "Connection Share",
     "socket": "AddressFamily SocketKind",
     "uuid": "UUID",
     "twisted.application.internet": (

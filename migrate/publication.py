@@ -1,5 +1,5 @@
 """
-The services that a process offers, each available, in transit or departed.
+The services that a process offers, each available, in transit, leaving or departed.
 
 It must not know how a service travels, nor who claims it.
 """
@@ -24,6 +24,8 @@ class Availability(enum.Enum):
 
     AVAILABLE = "available"
     IN_TRANSIT = "in transit"
+    LEAVING = "leaving"
+    """It has been moved away, but for connections that are served here."""
     DEPARTED = "departed"
 
 
@@ -78,6 +80,11 @@ class Publication:
             )
         if entry.state is Availability.IN_TRANSIT:
             raise ServiceInTransit(f"service {name!r} is being moved already")
+        if entry.state is Availability.LEAVING:
+            raise ServiceInTransit(
+                f"service {name!r} has been moved away, but for connections that are "
+                "still served here"
+            )
         if entry.service is None:
             raise ServiceDeparted(f"service {name!r} has been moved away")
         entry.state = Availability.IN_TRANSIT
@@ -88,6 +95,22 @@ class Publication:
         Offer a service in transit again.
         """
         self._entries[name].state = Availability.AVAILABLE
+
+    def leave(self, name: str) -> None:
+        """
+        A service in transit is another process's, but for connections of it.
+        """
+        self._entries[name].state = Availability.LEAVING
+
+    def leaving(self) -> list[str]:
+        """
+        @return: the names of services of which only connections are here.
+        """
+        return [
+            name
+            for name, entry in self._entries.items()
+            if entry.state is Availability.LEAVING
+        ]
 
     def depart(self, name: str) -> None:
         """

@@ -36,7 +36,7 @@ def named(service: Any) -> dict[str, object]:
         objects.
     """
     found: dict[str, object] = {}
-    for each in _below(service):
+    for each in below(service):
         if not INamedResources.providedBy(each):
             continue
         for name, resource in _ask(each).items():
@@ -59,7 +59,7 @@ def _ask(service: Any) -> Mapping[str, object]:
         ) from error
 
 
-def _below(service: Any) -> Iterator[Any]:
+def below(service: Any) -> Iterator[Any]:
     """
     @return: a service and all below it.
     """

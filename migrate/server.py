@@ -28,15 +28,20 @@ from migrate.control import DEFAULT, ControlAddress
 from migrate.conversation import Deadlines
 from migrate.credentials import UserPolicy
 from migrate.errors import (
+    CannotMigrateYet,
+    ConnectionsStay,
+    ConnectionsWait,
     MigrationError,
+    NothingLeft,
     NotTrusted,
+    Refusal,
     ServiceInTransit,
     ServiceUnavailable,
     TooManyPeers,
 )
 from migrate.graph import Environment, PickleSerializer, Registry, TableSerializer
 from migrate.handover import Event
-from migrate.interfaces import ISerializer
+from migrate.interfaces import IDump, ISerializer
 from migrate.limits import Complaints, Limits
 from migrate.offers import Offers
 from migrate.origin import OriginConversation
@@ -48,6 +53,31 @@ CONTROL = "(control)"
 What a recipient claims to inherit the control listener, when nothing else is
 left.  No service can be published under this name.
 """
+
+
+@attrs.define(eq=False)
+class ControlOffer(Offer):
+    """
+    The control listener.
+
+    @ivar left: tells which connections are left of services that have moved.
+    """
+
+    left: Callable[[], Sequence[str]] = attrs.field(kw_only=True)
+
+    def dump(self, serializer: ISerializer) -> IDump:
+        """
+        See L{Offer.dump}.
+
+        @raise CannotMigrateYet: there are connections left.
+        """
+        left = self.left()
+        if left:
+            reason = f"connections are still served here: {', '.join(left)}"
+            raise CannotMigrateYet(
+                [Refusal(CONTROL, reason, over=lambda: not self.left())]
+            )
+        return super().dump(serializer)
 
 
 class ControlFactory(ServerFactory):
@@ -139,7 +169,13 @@ class MigrationServer(MultiService):
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
         self.resources: dict[str, Callable[[], object]] = {}
-        self._offers = Offers(self, self.publication, self.resources, self.environment)
+        self._offers = Offers(
+            self,
+            self.publication,
+            self.resources,
+            self.environment,
+            self._endIfEmpty,
+        )
         self.conversations: set[OriginAdmission] = set()
         self.unasked = 0
         self._strangers: dict[OriginAdmission, None] = {}
@@ -223,6 +259,7 @@ class MigrationServer(MultiService):
         if port is not None:
             port.stopListening()
         self._stopSecondary()
+        self._offers.stop()
         for conversation in list(self.conversations):
             conversation.transport.loseConnection()
         self._complaints.close()
@@ -267,7 +304,8 @@ class MigrationServer(MultiService):
         return self._offers.offer(name, provides)
 
     def _reserveControl(self) -> Offer:
-        left = self.publication.names()
+        leaving = self.publication.leaving()
+        left = [name for name in self.publication.names() if name not in leaving]
         if left:
             raise ServiceUnavailable(
                 f"the control endpoint stays: {', '.join(left)} is still published here"
@@ -275,7 +313,7 @@ class MigrationServer(MultiService):
         if self._controlInTransit or self.port is None:
             raise ServiceInTransit("the control endpoint is being moved already")
         self._controlInTransit = True
-        return Offer(
+        return ControlOffer(
             CONTROL,
             self.port,
             # The connections that it has accepted are conversations, this one
@@ -287,6 +325,7 @@ class MigrationServer(MultiService):
             restore=self._restoreControl,
             depart=self._departControl,
             told=False,
+            left=self._offers.left,
         )
 
     def _restoreControl(self) -> None:
@@ -332,7 +371,9 @@ class MigrationServer(MultiService):
         """
         A peer did something wrong, or got nothing.
         """
-        self._complaints.say(error)
+        # This is how it ends when connections follow one after the other.
+        if not isinstance(error, (NothingLeft, ConnectionsStay, ConnectionsWait)):
+            self._complaints.say(error)
 
     def _complain(self, why: str) -> None:
         self._log.warn("a recipient got nothing: {why}", why=why)
@@ -359,6 +400,8 @@ class MigrationServer(MultiService):
         """
         Something is gone.
         """
+        if self._offers.note(report):
+            return
         self._log.info(
             "moved {service} to process {pid} in {ms:.2f} ms: {objects} objects, "
             "{descriptors} descriptors, {bytes} bytes ({steps}){predicted}",

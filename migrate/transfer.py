@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from migrate.errors import PeerLost, RemoteProtocolError
-from migrate.graph import Environment
+from migrate.graph import Environment, audience
 from migrate.graph.large import Uncopied
 from migrate.graph.survey import Survey
 from migrate.interfaces import IDump, ILargeBytes, ISecondarySender, ISerializer
@@ -28,10 +28,10 @@ stands still for as long.
 """
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Offer:
     """
-    A service that has been claimed.
+    Something that has been claimed: a service, or a part of one.
 
     @ivar name: what it is published as.
     @ivar root: the root of its graph.
@@ -47,6 +47,34 @@ class Offer:
     restore: Callable[[], None]
     depart: Callable[[], None]
     told: bool = True
+
+    def audience(self) -> list[object]:
+        """
+        @return: who is to be told.
+        """
+        return audience(self.root, self.environment) if self.told else []
+
+    @property
+    def streams(self) -> bool:
+        """
+        Whether it can be written while it is sent: what is written is all there is
+        to know.
+        """
+        return type(self).dump is Offer.dump
+
+    def dump(self, serializer: ISerializer) -> IDump:
+        """
+        Write it down, without doing anything to it.
+
+        @raise migrate.errors.CannotMigrate: it cannot move.
+        """
+        return serializer.dump(self.root, self.name, self.environment)
+
+    def janitor(self, dump: IDump) -> Janitor:
+        """
+        @return: what pauses, resumes and lets go of what was written down.
+        """
+        return Janitor(dump.live, dump.capture)
 
 
 @attrs.frozen
@@ -115,7 +143,9 @@ class Transfer:
         """
         began = time.monotonic()
         try:
-            return self._write(self._serializer.audit, Uncopied())
+            if self.offer.streams:
+                return self._write(self._serializer.audit, Uncopied())
+            return self.offer.dump(self._serializer)
         finally:
             self.spent = time.monotonic() - began
 
@@ -132,7 +162,10 @@ class Transfer:
         self.deadline = self._marks["begin"] + limit
         if first:
             self.audit()
-        if self.rehearsal:
+        if not self.offer.streams:
+            self._dump = self.offer.dump(self._serializer)
+            self._mark("capture")
+        elif self.rehearsal:
             self._dump = self._write(self._serializer.dump, self._files)
             self._mark("capture")
         else:
@@ -182,15 +215,15 @@ class Transfer:
         """
         dump = self._dump
         assert dump is not None
-        self._janitor = Janitor(dump.live, dump.capture)
+        self._janitor = self.offer.janitor(dump)
         self._janitor.pause()
 
-    def settle(self) -> None:
+    def hold(self) -> None:
         """
         The reactor is going to run, perhaps amid the transfer.
         """
         if self._janitor is not None:
-            self._janitor.settle()
+            self._janitor.hold()
 
     def send(self, sendNow: Callable[[Message, float], None]) -> None:
         """

@@ -63,7 +63,7 @@ class Move:
         dump: Any = self.serializer.dump(self.root, "service", here)
         self._janitor = Janitor(dump.live, dump.capture)
         self._janitor.pause()
-        self._janitor.settle()
+        self._janitor.hold()
         self._loader = self.serializer.loader(there)
         # Whatever can be made and filled before the rest has come is.
         self._loader.receive([os.dup(fileno) for fileno in dump.filenos])

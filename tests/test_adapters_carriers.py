@@ -71,6 +71,18 @@ class TouchesTests(SynchronousTestCase):
         """
         return touches([root], lambda item: item is self.thing)
 
+    def test_stops(self) -> None:
+        """
+        What is said to belong elsewhere is not looked into.
+        """
+        elsewhere = [self.thing]
+
+        def verdict(item: object) -> bool | None:
+            return None if item is elsewhere else item is self.thing
+
+        self.assertFalse(touches([elsewhere], verdict))
+        self.assertTrue(touches([[elsewhere, self.thing]], verdict))
+
     def test_carriers(self) -> None:
         """
         Each kind of carrier is looked into.

@@ -110,7 +110,7 @@ class DocumentsTests(SynchronousTestCase):
             timeout=60,
         )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertIn("PASSED (successes=5)", done.stdout)
+        self.assertIn("PASSED (successes=6)", done.stdout)
 
     def test_targets(self) -> None:
         """

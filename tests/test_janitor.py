@@ -86,15 +86,15 @@ class JanitorTests(SynchronousTestCase):
         """
         self.postponing = True
         janitor = self.janitor()
-        janitor.settle()
+        janitor.hold()
         janitor.pause()
         self.assertEqual(self.done, ["pause 1", "pause 3"])
         janitor.resume()
         self.assertEqual(self.done[2:], ["resume 3", "resume 1"])
         self.done.clear()
         janitor.pause()
-        janitor.settle()
-        janitor.settle()
+        janitor.hold()
+        janitor.hold()
         self.assertEqual(self.done, ["pause 1", "pause 3", "pause 2"])
         janitor.resume()
         self.assertEqual(self.done[3:], ["resume 2", "resume 3", "resume 1"])

@@ -4,19 +4,33 @@ Tests for L{migrate.offers}.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from typing import Any
 
+from twisted.application.internet import TCPServer
 from twisted.application.service import MultiService, Service
+from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from migrate.adapters import defaultRegistry
-from migrate.errors import MigrationError, ServiceInTransit, UnknownService
-from migrate.graph import Environment
+from migrate.errors import (
+    MigrationError,
+    NothingLeft,
+    ServiceInTransit,
+    UnknownService,
+)
+from migrate.graph import Environment, TableSerializer
+from migrate.independent import IndependentConnections
 from migrate.interfaces import INamedResources
 from migrate.offers import Offers
+from migrate.parting import SharedOffer, keyOf
 from migrate.publication import Availability, Publication
+from migrate.transfer import Moved, Offer
+from tests.inprocess import descriptors
 
 
 @implementer(INamedResources)
@@ -126,3 +140,173 @@ class OffersTests(SynchronousTestCase):
         self.service.failing = True
         self.assertRaises(MigrationError, self.offers.reserve, "chat", ["db"])
         self.assertIs(self.state(), Availability.AVAILABLE)
+
+
+class Company(IndependentConnections, ServerFactory):
+    """
+    Has connections in memory.
+    """
+
+    def __init__(self) -> None:
+        self.people: list[Protocol] = []
+
+    def connections(self) -> Any:
+        """
+        See L{IndependentConnections.connections}.
+        """
+        return list(self.people)
+
+
+class IndependentTests(SynchronousTestCase):
+    """
+    L{Offers}, of a service whose connections follow one at a time.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.server = MultiService()
+        self.publication = Publication()
+        self.emptied = 0
+        self.offers = Offers(
+            self.server,
+            self.publication,
+            {},
+            lambda **externals: Environment(
+                defaultRegistry(), self.reactor, externals=externals
+            ),
+            self.empty,
+        )
+        self.addCleanup(self.offers.stop)
+        self.company = Company()
+        self.service = TCPServer(0, self.company)
+        self.service.setServiceParent(self.server)
+        self.publication.publish("chat", self.service)
+        self.before = descriptors()
+
+    def empty(self) -> None:
+        """
+        Something has left.
+        """
+        self.emptied += 1
+
+    def enter(self) -> Protocol:
+        """
+        @return: somebody.
+        """
+        person = Protocol()
+        transport: Any = StringTransport()
+        transport.protocol = person
+        person.makeConnection(transport)
+        self.company.people.append(person)
+        return person
+
+    def state(self) -> Availability:
+        """
+        @return: that of the service.
+        """
+        return self.publication.states()["chat"]
+
+    def leave(self) -> SharedOffer:
+        """
+        @return: the shared part, as it departed.
+        """
+        offer = self.offers.reserve("chat", ())
+        assert isinstance(offer, SharedOffer)
+        # What the recipient holds.
+        self.held = os.dup(offer.life)
+        offer.janitor(offer.dump(TableSerializer())).pause()
+        offer.depart()
+        return offer
+
+    def readLives(self) -> None:
+        """
+        The reactor finds that something can be read.
+        """
+        for reader in list(self.reactor.getReaders()):
+            reader.doRead()
+
+    def test_reserve(self) -> None:
+        """
+        What is offered is the shared part; nothing is left open if it stays.
+        """
+        self.enter()
+        offer = self.offers.reserve("chat", ())
+        self.assertIsInstance(offer, SharedOffer)
+        offer.restore()
+        self.assertIs(self.state(), Availability.AVAILABLE)
+        self.assertEqual(descriptors(), self.before)
+
+    def test_offer(self) -> None:
+        """
+        What is surveyed is all of it.
+        """
+        self.assertIs(type(self.offers.offer("chat", ())), Offer)
+
+    def test_leaves(self) -> None:
+        """
+        While connections are left, nobody else can have the service; whoever has the
+        key can have them.
+        """
+        self.enter()
+        offer = self.leave()
+        self.assertIs(self.state(), Availability.LEAVING)
+        self.assertNotIn(self.service, list(self.server))
+        self.assertRaises(ServiceInTransit, self.offers.reserve, "chat", ())
+        self.assertRaises(ServiceInTransit, self.offers.offer, "chat", ())
+        self.assertEqual(self.offers.left(), ["1 of chat"])
+        self.assertRaises(NothingLeft, self.offers.reserve, keyOf("chat"), ())
+        claimed = self.offers.reserve(offer.key, ())
+        self.assertTrue(claimed.name.startswith("chat<"))
+        self.assertEqual(self.emptied, 0)
+        claimed.depart()
+        self.assertTrue(self.offers.note(Moved(claimed.name, 7, 0.1, 1, 1, 1, {})))
+        self.assertRaises(NothingLeft, self.offers.reserve, offer.key, ())
+        self.assertIs(self.state(), Availability.DEPARTED)
+        self.assertEqual(self.emptied, 1)
+        self.assertRaises(NothingLeft, self.offers.reserve, offer.key, ())
+        os.close(self.held)
+        self.assertEqual(descriptors(), self.before)
+
+    def test_note(self) -> None:
+        """
+        What moved is not taken for a connection if it is none.
+        """
+        self.enter()
+        self.leave()
+        for name in ("chat", "mail", "(control)"):
+            self.assertFalse(self.offers.note(Moved(name, 7, 0.1, 1, 1, 1, {})))
+        os.close(self.held)
+
+    def test_orphaned(self) -> None:
+        """
+        If the recipient dies, the service is there again.
+        """
+        self.enter()
+        offer = self.leave()
+        os.close(self.held)
+        self.readLives()
+        self.assertIs(self.state(), Availability.AVAILABLE)
+        self.assertIn(self.service, list(self.server))
+        self.assertRaises(NothingLeft, self.offers.reserve, offer.key, ())
+        self.assertIsInstance(self.offers.reserve("chat", ()), SharedOffer)
+        self.assertEqual(self.emptied, 0)
+
+    def test_nobody(self) -> None:
+        """
+        Without connections nothing is left as soon as somebody asks.
+        """
+        offer = self.leave()
+        self.assertRaises(NothingLeft, self.offers.reserve, offer.key, ())
+        self.assertEqual(self.emptied, 1)
+        os.close(self.held)
+
+    def test_stop(self) -> None:
+        """
+        A process that ends looks after nothing any more.
+        """
+        self.enter()
+        self.leave()
+        self.offers.stop()
+        os.close(self.held)
+        self.assertEqual(self.reactor.getReaders(), [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])

@@ -55,6 +55,25 @@ class PublicationTests(SynchronousTestCase):
         self.assertEqual(self.publication.services(), {"shell": self.shell})
         self.assertIs(self.publication.states()["chat"], Availability.DEPARTED)
 
+    def test_leaving(self) -> None:
+        """
+        A service that has left connections behind is still here, but cannot be had;
+        unless it stays after all.
+        """
+        self.publication.reserve("chat")
+        self.publication.leave("chat")
+        self.assertIs(self.publication.states()["chat"], Availability.LEAVING)
+        self.assertEqual(self.publication.leaving(), ["chat"])
+        self.assertEqual(self.publication.names(), ["chat", "shell"])
+        error = self.assertRaises(ServiceInTransit, self.publication.reserve, "chat")
+        self.assertIn("but for connections", str(error))
+        self.publication.restore("chat")
+        self.assertIs(self.publication.reserve("chat"), self.chat)
+        self.publication.leave("chat")
+        self.publication.depart("chat")
+        self.assertEqual(self.publication.leaving(), [])
+        self.assertEqual(self.publication.names(), ["shell"])
+
     def test_publishAgain(self) -> None:
         """
         The name of a service that departed is free.

@@ -9,10 +9,19 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from migrate.client import MigrationClient
-from migrate.errors import ControlError, ServiceInTransit, ServiceUnavailable
-from migrate.graph import Registry
+from migrate.errors import (
+    CannotMigrateYet,
+    ConnectionsStay,
+    ConnectionsWait,
+    ControlError,
+    NothingLeft,
+    ServiceInTransit,
+    ServiceUnavailable,
+)
+from migrate.graph import Registry, TableSerializer
+from migrate.limits import Complaints
 from migrate.offers import attach, detach
-from migrate.server import CONTROL, MigrationServer
+from migrate.server import CONTROL, ControlOffer, MigrationServer
 
 
 class Stoppable(MemoryReactorClock):
@@ -121,6 +130,44 @@ class PublishTests(SynchronousTestCase):
         offer.restore()
         self.server.reserve(CONTROL).depart()
         self.assertIsNone(self.server.port)
+
+    def test_controlWaits(self) -> None:
+        """
+        While connections of services that have left are here, the control endpoint
+        can be waited for.
+        """
+        self.server.publish("one", Service())
+        self.server.startService()
+        self.server.publication.reserve("one")
+        self.server.publication.leave("one")
+        left = ["3 of one"]
+        found = self.server.reserve(CONTROL)
+        self.assertIsInstance(found, ControlOffer)
+        offer = ControlOffer(
+            CONTROL,
+            None,
+            found.environment,
+            found.restore,
+            found.depart,
+            left=lambda: left,
+        )
+        error = self.assertRaises(CannotMigrateYet, offer.dump, TableSerializer())
+        self.assertIn("still served here: 3 of one", str(error))
+        self.assertFalse(error.over())
+        left.clear()
+        self.assertTrue(error.over())
+        self.assertEqual(offer.dump(TableSerializer()).filenos, [])
+
+    def test_complaints(self) -> None:
+        """
+        That a recipient got nothing is said, but not where that is how it ends.
+        """
+        said: list[str] = []
+        self.server._complaints = Complaints(self.reactor, said.append)
+        for error in (NothingLeft("a"), ConnectionsStay("b"), ConnectionsWait([])):
+            self.server.complain(error)
+        self.server.complain(ServiceInTransit("it is being moved"))
+        self.assertEqual(said, ["it is being moved"])
 
     def test_badControl(self) -> None:
         """

@@ -47,9 +47,10 @@ _SHARED = (tuple, frozenset)
 _HOSTS = (asyncio.AbstractEventLoop,)
 
 
-def touches(roots: Iterable[object], wanted: Callable[[object], bool]) -> bool:
+def touches(roots: Iterable[object], wanted: Callable[[object], bool | None]) -> bool:
     """
-    @param wanted: told what is met on the way; never an immutable container.
+    @param wanted: told what is met on the way; never an immutable container.  It
+        returns L{None} of what is not wanted, and must not be looked into either.
     @return: whether any of C{roots}, or anything that they carry, is wanted.
     """
     waiting = list(roots)
@@ -60,8 +61,12 @@ def touches(roots: Iterable[object], wanted: Callable[[object], bool]) -> bool:
         if id(item) in seen:
             continue
         seen[id(item)] = item
-        if type(item) not in _SHARED and not isinstance(item, _HOSTS) and wanted(item):
-            return True
+        if type(item) not in _SHARED and not isinstance(item, _HOSTS):
+            verdict = wanted(item)
+            if verdict:
+                return True
+            if verdict is None:
+                continue
         waiting.extend(carried(item))
     return False
 

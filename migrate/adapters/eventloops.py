@@ -242,11 +242,11 @@ class LoopSeeker:
             if touches(_about(one), capture.contains):
                 yield one
         met = self._met.setdefault(capture, {})
-        for handle, work in [*_due(loop), *_watched(loop)]:
+        for handle, say in [*_due(loop), *_watched(loop)]:
             if id(handle) in met or _isFor(handle, capture.reactor):
                 continue
             if touches(_about(handle), capture.contains):
-                met[id(handle)] = work
+                met[id(handle)] = say()
         yield from met.values()
 
 
@@ -268,37 +268,39 @@ def _isFor(handle: Any, reactor: Any) -> bool:
     return any(getattr(one, "__self__", None) is reactor for one in arguments)
 
 
-def _due(loop: Any) -> Iterator[tuple[Any, LoopWork]]:
+def _due(loop: Any) -> Iterator[tuple[Any, Callable[[], LoopWork]]]:
     """
-    @return: the calls that are due, and what to say of them.
+    @return: the calls that are due, and what says so of each: there may be many, and
+        few of them are in the way.
     """
     for handle in list(getattr(loop, "_ready", ())):
-        yield (
-            handle,
-            LoopWork(
-                f"a call of asyncio's loop that is due at this moment ({handle!r})",
-                "try again once it is made",
-                onceNot(handle, _isDue),
-            ),
-        )
+        yield handle, partial(_sayDue, handle)
 
 
-def _watched(loop: Any) -> Iterator[tuple[Any, LoopWork]]:
+def _sayDue(handle: Any) -> LoopWork:
+    return LoopWork(
+        f"a call of asyncio's loop that is due at this moment ({handle!r})",
+        "try again once it is made",
+        onceNot(handle, _isDue),
+    )
+
+
+def _watched(loop: Any) -> Iterator[tuple[Any, Callable[[], LoopWork]]]:
     """
-    @return: the calls that are made when something is readable or writable, and
-        what to say of them.
+    @return: the calls that are made when something is readable or writable, and what
+        says so of each.
     """
     selector = getattr(loop, "_selector", None)
     for key in list(selector.get_map().values()) if selector is not None else ():
         for handle in filter(None, key.data):
-            yield (
-                handle,
-                LoopWork(
-                    f"descriptor {key.fd}, which asyncio's loop watches for it "
-                    f"({handle!r})",
-                    "have the reactor watch it, or have it closed first",
-                ),
-            )
+            yield handle, partial(_sayWatched, handle, key.fd)
+
+
+def _sayWatched(handle: Any, fileno: int) -> LoopWork:
+    return LoopWork(
+        f"descriptor {fileno}, which asyncio's loop watches for it ({handle!r})",
+        "have the reactor watch it, or have it closed first",
+    )
 
 
 def register(registry: Registry) -> None:

@@ -13,8 +13,12 @@ from typing import Any
 import attrs
 from zope.interface import implementer
 
+from migrate.errors import NotMovable
 from migrate.graph.registry import Registry
 from migrate.interfaces import ILargeBytes, IPolicy
+from migrate.model import External
+
+REACTOR = "reactor"
 
 
 @implementer(IPolicy)
@@ -40,6 +44,28 @@ def _withBuiltins(externals: Mapping[str, object]) -> Mapping[str, object]:
     return {"builtins": vars(builtins), **externals}
 
 
+@attrs.define(eq=False)
+class Outside:
+    """
+    What stays outside of graphs, by identity.  Whoever keeps one for many walks
+    may change it between them; what it knows has to be kept alive meanwhile.
+
+    @ivar things: what each is to a walk: an external object, or one that it must
+        not reach.
+    @ivar types: their classes.
+    """
+
+    things: dict[int, External | NotMovable] = attrs.field(factory=dict)
+    types: set[type] = attrs.field(factory=set)
+
+    def add(self, thing: object, meaning: External | NotMovable) -> None:
+        """
+        Have something stay outside.
+        """
+        self.things[id(thing)] = meaning
+        self.types.add(type(thing))
+
+
 @attrs.frozen
 class Environment:
     """
@@ -53,6 +79,8 @@ class Environment:
         that a report gives, such as another published service.
     @ivar large: where large byte strings go; L{None} if they stand in the records.
     @ivar policy: what an arriving graph may name.
+    @ivar outside: what stays outside of graphs, where somebody keeps account of that
+        for many walks; otherwise each walk works it out from the attributes above.
     """
 
     registry: Registry
@@ -61,3 +89,19 @@ class Environment:
     forbidden: Sequence[tuple[object, str]] = ()
     large: ILargeBytes | None = None
     policy: IPolicy = attrs.field(factory=TrustingPolicy)
+    outside: Outside | None = None
+
+    def known(self) -> Outside:
+        """
+        @return: what stays outside of a graph.
+        """
+        if self.outside is not None:
+            return self.outside
+        found = Outside()
+        for name, thing in self.externals.items():
+            found.add(thing, External(name))
+        if self.reactor is not None:
+            found.add(self.reactor, External(REACTOR))
+        for thing, reason in self.forbidden:
+            found.add(thing, NotMovable(reason))
+        return found

@@ -17,9 +17,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from migrate.errors import CannotResolve, LoadError, LocalProtocolError, MalformedTable
-from migrate.graph.environment import Environment
+from migrate.graph.absent import ABSENT, Absent
+from migrate.graph.environment import REACTOR, Environment
 from migrate.graph.names import permitCall, resolve
-from migrate.graph.planner import REACTOR
 from migrate.interfaces import ILoading
 from migrate.model import Descriptor, Named
 
@@ -71,6 +71,8 @@ class Loading:
         """
         if name == REACTOR:
             return self.reactor
+        if name.startswith(ABSENT):
+            return Absent()
         try:
             return self._environment.externals[name]
         except KeyError as e:

@@ -53,7 +53,7 @@ def pathTo(walk: Walk, number: int, label: str) -> str:
         parent = walk.parent(number)
         if parent == 0:
             break
-        steps.append(_step(walk, parent, number))
+        steps.append(step(walk, parent, number))
         number = parent
     if number != walk.number(walk.objects[0][0]):
         label += f"<{_spoken(type(walk.objects[number]))}>"
@@ -68,7 +68,7 @@ def _spoken(cls: type) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", cls.__name__).lower()
 
 
-def _step(walk: Walk, parent: int, child: int) -> str:
+def step(walk: Walk, parent: int, child: int) -> str:
     """
     @return: how a path goes on from an object to one that it mentions.
     """

@@ -20,8 +20,6 @@ from migrate.graph.reduction import ReduceAdapter, reduces
 from migrate.interfaces import IAdapter, ICapture, IDirectAdapter
 from migrate.model import Description, External, Named
 
-REACTOR = "reactor"
-
 
 @attrs.define(eq=False)
 class Planner:
@@ -69,24 +67,13 @@ class Planner:
         @return: by identity, what stays outside the graph, and what it must
             not reach.
         """
-        environment = self.environment
-        found: dict[int, External | NotMovable] = {
-            id(obj): External(name) for name, obj in environment.externals.items()
-        }
-        if environment.reactor is not None:
-            found[id(environment.reactor)] = External(REACTOR)
-        for obj, reason in environment.forbidden:
-            found[id(obj)] = NotMovable(reason)
-        return found
+        return self.environment.known().things
 
     def outsideTypes(self) -> frozenset[type]:
         """
         @return: the classes of whatever L{outside} knows.
         """
-        environment = self.environment
-        known = [environment.reactor, *environment.externals.values()]
-        known += [obj for obj, _ in environment.forbidden]
-        return frozenset(map(type, known))
+        return frozenset(self.environment.known().types)
 
 
 def isDirect(adapter: IAdapter, cls: type) -> bool:

@@ -22,16 +22,21 @@ from migrate.errors import (
     CannotResolve,
     LoadError,
     MigrationError,
+    NothingLeft,
     Objection,
     PeerLost,
     PeerRefused,
 )
-from migrate.graph import audience, resolve
+from migrate.graph import Environment, resolve
 from migrate.interfaces import IDump, ILoader, ISerializer
-from migrate.janitor import Janitor
+from migrate.leaving import Leaving
 from migrate.offers import attach, detach
+from migrate.parting import SharedOffer
+from migrate.shares import Connection
+from migrate.testing.pieces import Arrival, finder, nothing
 from migrate.testing.processes import FakeProcess
 from migrate.testing.rehearsal import load
+from migrate.transfer import Offer
 
 
 class Failing(enum.Enum):
@@ -85,34 +90,60 @@ class Crossing:
         See L{migrate.testing.ProcessPair.migrate}.
         """
         root = self._origin.published[self._name]
-        announcement = self._announcement(root)
-        try:
-            answeredBy(announcement.make())
-            return self._move(root)
-        except MigrationError as error:
-            announcement.withdraw(error)
-            raise
+        offer = self._offer(root)
+        arriving = self._recipient.arriving()
+        if not isinstance(offer, SharedOffer):
+            return self._move(offer, arriving)
+        arrival = Arrival(arriving)
+        arrived = self._move(offer, arrival.environment)
+        self._follow(offer, arrival)
+        return arrived
 
-    def _announcement(self, root: Any) -> Announcement:
+    def _offer(self, root: Any) -> Offer:
         """
-        @return: how the application is told.
+        @return: what moves first; of a service with independent connections it is
+            the shared part.
         """
         origin = self._origin
         with origin.code.entered():
             leaving = origin.leaving(root, self._recipient.resources)
-            return Announcement(audience(root, leaving))
+            find = finder(origin, root)
 
-    def _move(self, root: Any) -> Any:
+        def depart() -> None:
+            del origin.published[self._name]
+            if IService.providedBy(root):
+                detach(root)
+
+        if find is None:
+            return Offer(self._name, root, leaving, nothing, depart)
+        return SharedOffer(
+            self._name, root, leaving, nothing, depart, life=-1, find=find
+        )
+
+    def _move(self, offer: Offer, arriving: Environment) -> Any:
+        """
+        Move what is offered.
+
+        @return: what it has become.
+        """
+        announcement = Announcement(self._code(offer.audience))
+        try:
+            answeredBy(announcement.make())
+            return self._cross(offer, arriving)
+        except MigrationError as error:
+            announcement.withdraw(error)
+            raise
+
+    def _cross(self, offer: Offer, arriving: Environment) -> Any:
         """
         What follows once the application is ready.
         """
-        origin = self._origin
-        self._prepare(self._dump(root))
-        dump = self._dump(root)
-        janitor = Janitor(dump.live, dump.capture)
+        self._prepare(self._code(offer.dump, self._serializer))
+        dump = self._code(offer.dump, self._serializer)
+        janitor = offer.janitor(dump)
         janitor.pause()
-        janitor.settle()
-        loader = self._serializer.loader(self._recipient.arriving())
+        janitor.hold()
+        loader = self._serializer.loader(arriving)
         try:
             arrived = self._loaded(dump, loader)
         except BaseException:
@@ -121,20 +152,37 @@ class Crossing:
             raise
         self._adopt(arrived, loader)
         janitor.release()
-        del origin.published[self._name]
-        if IService.providedBy(root):
-            detach(root)
+        offer.depart()
         return arrived
 
-    def _dump(self, root: Any) -> IDump:
+    def _code(self, function: Any, *arguments: Any) -> Any:
         """
-        @return: what there is to move.
-        @raise CannotMigrate: it cannot be moved.
+        Call something with the code of the origin.
         """
-        origin = self._origin
-        with origin.code.entered():
-            leaving = origin.leaving(root, self._recipient.resources)
-            return self._serializer.dump(root, self._name, leaving)
+        with self._origin.code.entered():
+            return function(*arguments)
+
+    def _follow(self, offer: SharedOffer, arrival: Arrival) -> None:
+        """
+        Move the connections, one after the other.
+
+        @raise ConnectionsStay: some cannot be moved.
+        @raise ConnectionsWait: some cannot be moved yet.
+        """
+        leaving = Leaving(self._origin.reactor, offer, -1, nothing, nothing)
+        try:
+            while True:
+                claimed = leaving.reserve()
+                try:
+                    self._move(claimed, arrival.withShared())
+                except BaseException:
+                    claimed.restore()
+                    raise
+        except NothingLeft:
+            return
+        finally:
+            if offer.parting is not None:
+                offer.parting.settle()
 
     def _prepare(self, dump: IDump) -> None:
         """
@@ -177,6 +225,8 @@ class Crossing:
         """
         if self._failing is Failing.LOADING:
             raise LoadError("the recipient was told that it cannot load this")
+        if isinstance(arrived, Connection):
+            arrived.check()
         name = getattr(arrived, "name", None) if IService.providedBy(arrived) else None
         if name is not None and name in self._recipient.services.namedServices:
             raise MigrationError(f"a service named {name!r} runs here already")
@@ -188,6 +238,9 @@ class Crossing:
         recipient = self._recipient
         with recipient.code.entered():
             loader.adopt()
+            if isinstance(arrived, Connection):
+                arrived.arrive()
+                return
         if IService.providedBy(arrived):
             attach(recipient.services, arrived)
         recipient.published[self._name] = arrived

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import attrs
 from zope.interface import implementer
@@ -97,19 +98,20 @@ class NoteAdapter(AttributesAdapter):
 @implementer(ISeeker)
 class NoteSeeker:
     """
-    Finds the notes that concern a graph.  Each seeker is for one walk.
+    Finds the notes that concern a graph.
     """
 
     def __init__(self, notebook: Notebook) -> None:
         self._notebook = notebook
         # A walk that asks again has to get the same objects.
-        self._met: dict[int, Note] = {}
+        self._met: WeakKeyDictionary[Any, dict[int, Note]] = WeakKeyDictionary()
 
     def seek(self, capture: ICapture) -> Iterator[object]:
         """
         See L{ISeeker.seek}.
         """
+        met = self._met.setdefault(capture, {})
         for place, entry in self._notebook.notes():
-            if id(entry) not in self._met and touches([entry], capture.contains):
-                self._met[id(entry)] = Note(place, entry)
-        yield from self._met.values()
+            if id(entry) not in met and touches([entry], capture.contains):
+                met[id(entry)] = Note(place, entry)
+        yield from met.values()

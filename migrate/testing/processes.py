@@ -184,6 +184,12 @@ class FakeProcess:
             if client._process is self:
                 yield number, client._end.entry
 
+    def clients(self) -> list[Client]:
+        """
+        @return: those that are connected to this process.
+        """
+        return [client for client in self._clients if client._process is self]
+
     def note(self, note: Note) -> None:
         """
         Something that was noted elsewhere has come here.

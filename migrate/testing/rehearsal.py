@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import attrs
 from twisted.application.service import IService
 from twisted.trial.unittest import FailTest
 
@@ -17,6 +19,16 @@ from migrate.adapters import defaultRegistry
 from migrate.errors import CannotMigrate, LoadError
 from migrate.graph import Environment, PickleSerializer, Registry, TableSerializer
 from migrate.interfaces import IDump, ILoader, ISerializer
+from migrate.leaving import Leaving
+from migrate.parting import SharedOffer, connectionsOf, providersOf
+from migrate.shares import (
+    Connection,
+    ConnectionAdapter,
+    Share,
+    ShareAdapter,
+    sharedNames,
+)
+from migrate.transfer import Offer
 
 SERIALIZERS: tuple[ISerializer, ...] = (TableSerializer(), PickleSerializer())
 """
@@ -56,9 +68,11 @@ def assertMigratable(
         reactor=reactor,
         externals={**(resources or {}), **({"parent": parent} if parent else {})},
     )
+    offer = Offer(label, root, environment, _nothing, _nothing)
     for serializer in serializers:
         try:
-            _rehearse(root, serializer, environment, label)
+            _rehearse(offer, serializer, environment)
+            _rehearsePieces(offer, serializer)
         except CannotMigrate as error:
             raise FailTest(_report(label, error)) from None
         except LoadError as error:
@@ -77,21 +91,55 @@ def _report(label: str, error: CannotMigrate) -> str:
     return "\n  ".join([head, *map(str, error.refusals)])
 
 
-def _rehearse(
-    root: object, serializer: ISerializer, environment: Environment, label: str
-) -> None:
+def _nothing() -> None:
+    """
+    Nothing becomes of it.
+    """
+
+
+def _rehearse(offer: Offer, serializer: ISerializer, arriving: Environment) -> None:
     """
     Make all of a graph once more, and throw it away.
 
     @raise CannotMigrate: that cannot be written down.
     @raise LoadError: it cannot be made again.
     """
-    dump = serializer.dump(root, label, environment)
-    loader = serializer.loader(environment)
+    dump = offer.dump(serializer)
+    loader = serializer.loader(arriving)
     try:
         load(dump, loader)
     finally:
         loader.discard()
+
+
+def _rehearsePieces(whole: Offer, serializer: ISerializer) -> None:
+    """
+    The same, in the pieces in which something moves whose connections are
+    independent of each other.
+    """
+    providers = providersOf(whole.root)
+    if not providers:
+        return
+    known = whole.environment
+    registry = known.registry.copy()
+    registry.register(Share, ShareAdapter())
+    registry.register(Connection, ConnectionAdapter())
+    find = partial(connectionsOf, providers)
+    offer = SharedOffer(
+        whole.name, whole.root, known, _nothing, _nothing, life=-1, find=find
+    )
+    _rehearse(offer, serializer, attrs.evolve(known, registry=registry))
+    names = {**known.externals, **sharedNames(offer.objects)}
+    arriving = attrs.evolve(known, registry=registry, externals=names)
+    pieces = Leaving(known.reactor, offer, -1, _ignore, _ignore).pieces()
+    for piece in pieces:
+        _rehearse(piece, serializer, arriving)
+
+
+def _ignore(leaving: Leaving) -> None:
+    """
+    Nothing is left of anything.
+    """
 
 
 def load(dump: IDump, loader: ILoader) -> Any:
