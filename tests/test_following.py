@@ -29,8 +29,8 @@ from migrate.graph import Environment, TableSerializer
 from migrate.handover import Handover, Role, State
 from migrate.independent import IndependentConnections
 from migrate.publication import Availability
-from migrate.request import Wish
 from migrate.shares import Connection, Share
+from migrate.wish import Wish
 
 
 class Conversation:
