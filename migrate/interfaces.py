@@ -373,6 +373,12 @@ class IDump(Interface):
         "The names of what stays outside and is referred to."
     )
 
+    def forget() -> None:
+        """
+        Let go of the objects of the graph, which would live on otherwise until the
+        collector finds that nobody has the dump any more.
+        """
+
     def survey() -> Any:
         """
         @return: what would move, in numbers: a L{migrate.graph.survey.Survey}.

@@ -336,6 +336,8 @@ class Transfer:
         """
         if self._janitor is not None:
             self._janitor.resume()
+        if self._dump is not None:
+            self._dump.forget()
         self._janitor = self._dump = None
         if self._files is not None:
             self._files.close()
@@ -348,6 +350,7 @@ class Transfer:
         dump = self._dump
         assert dump is not None
         steps = self._steps()
+        dump.forget()
         return Moved(
             service=self.offer.name,
             pid=pid,

@@ -88,6 +88,12 @@ class GraphDump:
         """
         return surveyed(self._walk.root, self._label, self._environment)
 
+    def forget(self) -> None:
+        """
+        See L{IDump.forget}.
+        """
+        self._walk.forget()
+
     def end(self) -> None:
         """
         The walk is over: look at what it found.
@@ -178,4 +184,5 @@ def audit(root: object, label: str, environment: Environment) -> GraphDump:
     dump = streamed(root, label, environment)
     for _ in dump.chunks:
         pass
+    dump.forget()
     return dump

@@ -335,6 +335,14 @@ class Visits:
         self._batch.append([r.END, self._visited])
         self._flush()
 
+    def forget(self) -> None:
+        """
+        Let go of all objects, once nobody asks about them any more.
+        """
+        self._numbers.clear()
+        self.objects.clear()
+        self._readers.clear()
+
     def take(self) -> list[bytes]:
         """
         @return: the chunks that were written since the last time.

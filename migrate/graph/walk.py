@@ -141,6 +141,12 @@ class Walk:
         """
         return 0 if self._outgoing is None else self._outgoing.total
 
+    def forget(self) -> None:
+        """
+        Let go of all objects.  Nothing of them is known from now on.
+        """
+        self._visits.forget()
+
     # The visits
 
     def run(self) -> Iterator[bytes]:

@@ -1354,6 +1354,20 @@ visits_take(Visits *self, PyObject *Py_UNUSED(none))
     return chunks;
 }
 
+static PyObject *
+visits_forget(Visits *self, PyObject *Py_UNUSED(none))
+{
+    PyMem_Free(self->table);
+    self->table = NULL;
+    self->slots = 0;
+    if (PyList_SetSlice(self->objects, 0, PyList_GET_SIZE(self->objects), NULL) < 0)
+        return NULL;
+    self->known = 0;
+    Py_INCREF(Py_None);
+    Py_SETREF(self->guide, Py_None);
+    Py_RETURN_NONE;
+}
+
 /* Life */
 
 static int
@@ -1483,6 +1497,7 @@ static PyMethodDef methods[] = {
     {"later", (PyCFunction)visits_later, METH_VARARGS, "See the plain one."},
     {"add", (PyCFunction)visits_add, METH_O, "See the plain one."},
     {"end", (PyCFunction)visits_end, METH_NOARGS, "See the plain one."},
+    {"forget", (PyCFunction)visits_forget, METH_NOARGS, "See the plain one."},
     {"take", (PyCFunction)visits_take, METH_NOARGS, "See the plain one."},
     {NULL},
 };
