@@ -26,6 +26,13 @@ stands still for as long.
 """
 
 
+Write = Callable[[object, str, Environment], IDump]
+"""
+Writes a graph down: takes its root, what paths begin with, and what the walk needs to
+know.
+"""
+
+
 @attrs.define(eq=False)
 class Offer:
     """
@@ -52,13 +59,13 @@ class Offer:
         """
         return audience(self.root, self.environment) if self.told else []
 
-    def dump(self, serializer: ISerializer) -> IDump:
+    def dump(self, write: Write) -> IDump:
         """
         Write it down, without doing anything to it.
 
         @raise migrate.errors.CannotMigrate: it cannot move.
         """
-        return serializer.dump(self.root, self.name, self.environment)
+        return write(self.root, self.name, self.environment)
 
     def janitor(self, dump: IDump) -> Janitor:
         """
@@ -126,7 +133,7 @@ class Transfer:
         """
         began = time.monotonic()
         try:
-            return self.offer.dump(self._serializer)
+            return self.offer.dump(self._serializer.dump)
         finally:
             self.spent = time.monotonic() - began
 
