@@ -17,8 +17,8 @@ from migrate.errors import (
     Refusal,
     ServiceInTransit,
 )
-from migrate.interfaces import IDump, ISerializer
-from migrate.transfer import Offer
+from migrate.interfaces import IDump
+from migrate.transfer import Offer, Write
 
 
 @attrs.define(eq=False)
@@ -32,7 +32,7 @@ class ConnectionOffer(Offer):
     obstacle: CannotMigrateYet | None = attrs.field(default=None, init=False)
     _could: bool = attrs.field(default=False, init=False)
 
-    def dump(self, serializer: ISerializer) -> IDump:
+    def dump(self, write: Write) -> IDump:
         """
         See L{Offer.dump}.  A connection may end, or become immovable, after it was
         found that it can move: then it is looked at once more, outside of the
@@ -40,7 +40,7 @@ class ConnectionOffer(Offer):
         """
         self.obstacle = None
         try:
-            dump = self._dump(serializer)
+            dump = self._dump(write)
         except CannotMigrateYet as error:
             self.obstacle = error
             raise
@@ -53,11 +53,11 @@ class ConnectionOffer(Offer):
         self._could = True
         return dump
 
-    def _dump(self, serializer: ISerializer) -> IDump:
+    def _dump(self, write: Write) -> IDump:
         connection: Any = self.root
         if not connection.isAlive:
             raise ServiceInTransit(f"{self.name} has ended; claim the next one")
-        return super().dump(serializer)
+        return super().dump(write)
 
 
 @attrs.define(eq=False)
@@ -70,7 +70,7 @@ class WaitOffer(Offer):
 
     obstacle: ConnectionsWait = attrs.field(kw_only=True)
 
-    def dump(self, serializer: ISerializer) -> IDump:
+    def dump(self, write: Write) -> IDump:
         """
         @raise ConnectionsWait: nothing has changed.
         @raise ServiceInTransit: something has.

@@ -26,11 +26,11 @@ from twisted.python.threadpool import ThreadPool
 from migrate.apart import apart
 from migrate.errors import MigrationError
 from migrate.graph.parts import Parts, partsOf, without
-from migrate.interfaces import IDump, IIndependentConnections, ISerializer
+from migrate.interfaces import IDump, IIndependentConnections
 from migrate.janitor import Janitor
 from migrate.resources import below
 from migrate.shares import Connection, Share, ShareAdapter, ShareSeeker
-from migrate.transfer import Offer
+from migrate.transfer import Offer, Write
 
 _log = Logger()
 
@@ -228,7 +228,7 @@ class SharedOffer(Offer):
         )
         return plain.audience()
 
-    def dump(self, serializer: ISerializer) -> IDump:
+    def dump(self, write: Write) -> IDump:
         """
         See L{Offer.dump}.
         """
@@ -237,11 +237,11 @@ class SharedOffer(Offer):
         parts = partsOf(self.root, self.name, here, later)
         # Seekers keep what they find for one walk after the other.
         registry, later = self._apart(later)
-        return self._dump(serializer, registry, parts, later)
+        return self._dump(write, registry, parts, later)
 
     def _dump(
         self,
-        serializer: ISerializer,
+        write: Write,
         registry: Any,
         parts: Parts,
         later: dict[int, object],
@@ -251,7 +251,7 @@ class SharedOffer(Offer):
         registry.addSeeker(seeker)
         here = attrs.evolve(self.environment, registry=registry)
         apart_ = without(here, [*later.values(), *parts.private])
-        dump = serializer.dump(self.root, self.name, apart_)
+        dump = write(self.root, self.name, apart_)
         self.shares = seeker.shares(dump.capture)
         return dump
 

@@ -46,7 +46,7 @@ from migrate.limits import Complaints, Limits
 from migrate.offers import Offers
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
-from migrate.transfer import Moved, Offer
+from migrate.transfer import Moved, Offer, Write
 
 CONTROL = "(control)"
 """
@@ -65,7 +65,7 @@ class ControlOffer(Offer):
 
     left: Callable[[], Sequence[str]] = attrs.field(kw_only=True)
 
-    def dump(self, serializer: ISerializer) -> IDump:
+    def dump(self, write: Write) -> IDump:
         """
         See L{Offer.dump}.
 
@@ -77,7 +77,7 @@ class ControlOffer(Offer):
             raise CannotMigrateYet(
                 [Refusal(CONTROL, reason, over=lambda: not self.left())]
             )
-        return super().dump(serializer)
+        return super().dump(write)
 
 
 class ControlFactory(ServerFactory):

@@ -204,9 +204,9 @@ class ShareSeeker:
 
     def shares(self, capture: ICapture) -> list[Share]:
         """
-        @return: what one walk has found.
+        @return: what one walk has found, and what it is going to find.
         """
-        return self._shares.get(capture, [])
+        return self._shares.setdefault(capture, [])
 
 
 @attrs.define(eq=False, slots=False)

@@ -28,6 +28,13 @@ stands still for as long.
 """
 
 
+Write = Callable[[object, str, Environment], IDump]
+"""
+Writes a graph down: takes its root, what paths begin with, and what the walk needs to
+know.
+"""
+
+
 @attrs.define(eq=False)
 class Offer:
     """
@@ -62,13 +69,13 @@ class Offer:
         """
         return type(self).dump is Offer.dump
 
-    def dump(self, serializer: ISerializer) -> IDump:
+    def dump(self, write: Write) -> IDump:
         """
         Write it down, without doing anything to it.
 
         @raise migrate.errors.CannotMigrate: it cannot move.
         """
-        return serializer.dump(self.root, self.name, self.environment)
+        return write(self.root, self.name, self.environment)
 
     def janitor(self, dump: IDump) -> Janitor:
         """
@@ -145,7 +152,7 @@ class Transfer:
         try:
             if self.offer.streams:
                 return self._write(self._serializer.audit, Uncopied())
-            return self.offer.dump(self._serializer)
+            return self.offer.dump(self._serializer.dump)
         finally:
             self.spent = time.monotonic() - began
 
@@ -163,7 +170,7 @@ class Transfer:
         if first:
             self.audit()
         if not self.offer.streams:
-            self._dump = self.offer.dump(self._serializer)
+            self._dump = self.offer.dump(self._serializer.dump)
             self._mark("capture")
         elif self.rehearsal:
             self._dump = self._write(self._serializer.dump, self._files)
@@ -171,16 +178,15 @@ class Transfer:
         else:
             self._dump = self._write(self._serializer.stream, self._files)
 
-    def _write(
-        self,
-        write: Callable[[object, str, Environment], IDump],
-        large: ILargeBytes | None,
-    ) -> IDump:
+    def _write(self, write: Write, large: ILargeBytes | None) -> IDump:
         """
         @return: what a serializer makes of the graph.
         """
-        environment = attrs.evolve(self.offer.environment, large=large)
-        return write(self.offer.root, self.offer.name, environment)
+
+        def begin(root: object, label: str, environment: Environment) -> IDump:
+            return write(root, label, attrs.evolve(environment, large=large))
+
+        return self.offer.dump(begin)
 
     def _mark(self, step: str) -> None:
         """

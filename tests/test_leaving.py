@@ -96,7 +96,7 @@ class LeavingTests(SynchronousTestCase):
         self.factory = People()
         self.timer = self.reactor.callLater(100, self.factory.doStop)
         self.said: list[str] = []
-        self.serializer = TableSerializer()
+        self.write = TableSerializer().dump
 
     def enter(self, *burdens: object) -> list[Person]:
         """
@@ -134,7 +134,7 @@ class LeavingTests(SynchronousTestCase):
             life=-1,
             find=lambda: [Connection.of(self.factory, p) for p in self.alive()],
         )
-        janitor = offer.janitor(offer.dump(self.serializer))
+        janitor = offer.janitor(offer.dump(self.write))
         janitor.pause()
         janitor.release()
         self.held, watched = makeLiveness()
@@ -177,7 +177,7 @@ class LeavingTests(SynchronousTestCase):
         Move one connection.
         """
         offer = leaving.reserve()
-        dump = offer.dump(self.serializer)
+        dump = offer.dump(self.write)
         janitor = offer.janitor(dump)
         janitor.pause()
         janitor.release()
@@ -212,7 +212,7 @@ class LeavingTests(SynchronousTestCase):
         self.enter(*range(50))
         leaving = self.leave()
         offer = leaving.reserve()
-        dump = offer.dump(self.serializer)
+        dump = offer.dump(self.write)
         self.assertFalse(dump.capture.contains(self.factory))
         self.assertLess(dump.objects, 40)
         person: Any = offer.root
@@ -300,11 +300,11 @@ class LeavingTests(SynchronousTestCase):
         offer = leaving.reserve()
         self.assertIsInstance(offer, WaitOffer)
         self.assertEqual(offer.audience(), [])
-        error = self.assertRaises(ConnectionsWait, offer.dump, self.serializer)
+        error = self.assertRaises(ConnectionsWait, offer.dump, self.write)
         self.assertIn("1 not able to move yet: ", str(error))
         self.assertIn("burden: at work", str(error))
         busy.over = True
-        self.assertRaises(ServiceInTransit, offer.dump, self.serializer)
+        self.assertRaises(ServiceInTransit, offer.dump, self.write)
         offer.restore()
         one.burden = None
         self.assertIs(self.move(leaving).protocol, one)
@@ -319,7 +319,7 @@ class LeavingTests(SynchronousTestCase):
             offer = leaving.reserve()
             if not isinstance(offer, WaitOffer):
                 break
-            self.assertRaises(ServiceInTransit, offer.dump, self.serializer)
+            self.assertRaises(ServiceInTransit, offer.dump, self.write)
         root: Any = offer.root
         self.assertIs(root.protocol, last)
 
@@ -344,9 +344,9 @@ class LeavingTests(SynchronousTestCase):
         (person,) = self.enter(1)
         leaving = self.leave()
         offer = leaving.reserve()
-        offer.dump(self.serializer)
+        offer.dump(self.write)
         person.burden = busy = Busy()
-        self.assertRaises(CannotMigrateYet, offer.dump, self.serializer)
+        self.assertRaises(CannotMigrateYet, offer.dump, self.write)
         offer.restore()
         self.assertIsInstance(leaving.reserve(), WaitOffer)
         busy.over, person.burden = True, None
@@ -359,11 +359,11 @@ class LeavingTests(SynchronousTestCase):
         (person,) = self.enter(1)
         leaving = self.leave()
         offer = leaving.reserve()
-        offer.dump(self.serializer)
+        offer.dump(self.write)
         person.burden = Stuck()
-        error = self.assertRaises(CannotMigrateYet, offer.dump, self.serializer)
+        error = self.assertRaises(CannotMigrateYet, offer.dump, self.write)
         self.assertTrue(error.over())
-        error = self.assertRaises(CannotMigrate, offer.dump, self.serializer)
+        error = self.assertRaises(CannotMigrate, offer.dump, self.write)
         self.assertNotIsInstance(error, CannotMigrateYet)
 
     def test_ends(self) -> None:
@@ -373,10 +373,10 @@ class LeavingTests(SynchronousTestCase):
         (person,) = self.enter(1)
         leaving = self.leave()
         offer = leaving.reserve()
-        offer.dump(self.serializer)
+        offer.dump(self.write)
         self.end(person)
-        self.assertRaises(CannotMigrateYet, offer.dump, self.serializer)
-        self.assertRaises(ServiceInTransit, offer.dump, self.serializer)
+        self.assertRaises(CannotMigrateYet, offer.dump, self.write)
+        self.assertRaises(ServiceInTransit, offer.dump, self.write)
         offer.restore()
         self.assertRaises(NothingLeft, leaving.reserve)
 
@@ -473,7 +473,7 @@ class OffersTests(SynchronousTestCase):
             lambda: None,
             lambda: None,
         )
-        self.assertRaises(ServiceInTransit, offer.dump, TableSerializer())
+        self.assertRaises(ServiceInTransit, offer.dump, TableSerializer().dump)
         self.assertIsNone(offer.obstacle)
 
     def test_wait(self) -> None:
@@ -490,7 +490,7 @@ class OffersTests(SynchronousTestCase):
             lambda: None,
             obstacle=wait,
         )
-        error = self.assertRaises(ConnectionsWait, offer.dump, TableSerializer())
+        error = self.assertRaises(ConnectionsWait, offer.dump, TableSerializer().dump)
         self.assertIs(error, wait)
         over[0] = True
-        self.assertRaises(ServiceInTransit, offer.dump, TableSerializer())
+        self.assertRaises(ServiceInTransit, offer.dump, TableSerializer().dump)

@@ -214,7 +214,7 @@ class IndependentTests(SynchronousTestCase):
         assert isinstance(offer, SharedOffer)
         # What the recipient holds.
         self.held = os.dup(offer.life)
-        offer.janitor(offer.dump(TableSerializer())).pause()
+        offer.janitor(offer.dump(TableSerializer().dump)).pause()
         offer.depart()
         return offer
 

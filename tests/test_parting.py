@@ -354,7 +354,7 @@ class SharedOfferTests(SynchronousTestCase):
         """
         All is written down but the connections; what is shared is told.
         """
-        dump = self.offer.dump(TableSerializer())
+        dump = self.offer.dump(TableSerializer().dump)
         self.assertFalse(dump.capture.contains(self.person))
         self.assertIn(self.company, self.offer.objects)
         self.assertEqual(list(map(id, self.offer.holders)), [id(self.company.people)])
@@ -366,13 +366,13 @@ class SharedOfferTests(SynchronousTestCase):
         """
         Each dump leaves those out who are there by then.
         """
-        self.offer.dump(TableSerializer())
+        self.offer.dump(TableSerializer().dump)
         late = Hearing()
         late.makeConnection(StringTransport())
         self.company.people.append(late)
         everybody = [Connection.of(self.company, each) for each in self.company.people]
         self.offer.find = lambda: everybody
-        dump = self.offer.dump(TableSerializer())
+        dump = self.offer.dump(TableSerializer().dump)
         self.assertFalse(dump.capture.contains(late))
 
     def test_audience(self) -> None:
@@ -386,5 +386,7 @@ class SharedOfferTests(SynchronousTestCase):
         What cannot be left out is in the way.
         """
         self.company.leader = self.person  # type: ignore[attr-defined]
-        error = self.assertRaises(CannotMigrate, self.offer.dump, TableSerializer())
+        error = self.assertRaises(
+            CannotMigrate, self.offer.dump, TableSerializer().dump
+        )
         self.assertIn("chat.leader", str(error))

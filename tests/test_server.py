@@ -151,12 +151,12 @@ class PublishTests(SynchronousTestCase):
             found.depart,
             left=lambda: left,
         )
-        error = self.assertRaises(CannotMigrateYet, offer.dump, TableSerializer())
+        error = self.assertRaises(CannotMigrateYet, offer.dump, TableSerializer().dump)
         self.assertIn("still served here: 3 of one", str(error))
         self.assertFalse(error.over())
         left.clear()
         self.assertTrue(error.over())
-        self.assertEqual(offer.dump(TableSerializer()).filenos, [])
+        self.assertEqual(offer.dump(TableSerializer().dump).filenos, [])
 
     def test_complaints(self) -> None:
         """

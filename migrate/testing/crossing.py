@@ -138,8 +138,8 @@ class Crossing:
         """
         What follows once the application is ready.
         """
-        self._prepare(self._code(offer.dump, self._serializer))
-        dump = self._code(offer.dump, self._serializer)
+        self._prepare(self._code(offer.dump, self._serializer.dump))
+        dump = self._code(offer.dump, self._serializer.dump)
         janitor = offer.janitor(dump)
         janitor.pause()
         janitor.hold()

@@ -104,7 +104,7 @@ def _rehearse(offer: Offer, serializer: ISerializer, arriving: Environment) -> N
     @raise CannotMigrate: that cannot be written down.
     @raise LoadError: it cannot be made again.
     """
-    dump = offer.dump(serializer)
+    dump = offer.dump(serializer.dump)
     loader = serializer.loader(arriving)
     try:
         load(dump, loader)
