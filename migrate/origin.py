@@ -17,7 +17,13 @@ from twisted.logger import Logger
 from migrate.admission import IHouse
 from migrate.conversation import errorOf, eventOf
 from migrate.descriptors import closeAll
-from migrate.errors import MigrationError, PeerLost, RemoteProtocolError
+from migrate.errors import (
+    CannotMigrate,
+    CannotMigrateYet,
+    MigrationError,
+    PeerLost,
+    RemoteProtocolError,
+)
 from migrate.grant import OriginGrant
 from migrate.graph.collector import uncollected
 from migrate.handover import Event, State
@@ -71,9 +77,13 @@ class OriginConversation(OriginGrant):
 
     def doSendGraph(self, _: object) -> None:
         """
-        See L{migrate.handover.Effect}.
+        See L{migrate.handover.Effect}.  What is in the way now is found too late to be
+        waited for, even if it passes: part of the graph has been sent.
         """
-        self._claimed().send(self.sendNow)
+        try:
+            self._claimed().send(self.sendNow)
+        except CannotMigrateYet as error:
+            raise CannotMigrate(error.refusals) from error
 
     def wait(self) -> bool:
         """

@@ -226,10 +226,15 @@ class Performer:
 
     def doSendGraph(self, world: World, role: Role) -> list[Outcome]:
         """
-        The descriptors go first, by a way of their own.
+        The descriptors go by a way of their own.  The graph is written while it is
+        sent, and something may turn out to be in the way.
         """
-        batch = 1 if world.recipient.alive else 0
-        return self.sendNow(world._replace(batch=batch), role, Event.RECORDS, Event.END)
+        going = world._replace(batch=1 if world.recipient.alive else 0)
+        outcomes = self.sendNow(going, role, Event.RECORDS, Event.END)
+        if world.budget.obstacles:
+            begun = self.send(going.spend("obstacles"), role, Event.RECORDS)
+            outcomes.append(Failure(begun, Event.DENY))
+        return outcomes
 
     def doNoteEnd(self, world: World, role: Role) -> list[Outcome]:
         """

@@ -92,7 +92,13 @@ class GraphLoader(ABC):
         except LoadError:
             raise
         except Exception as e:
-            raise MalformedTable(f"no records: {type(e).__name__}: {e}") from e
+            raise self._wrong(e) from e
+
+    def _wrong(self, error: Exception) -> LoadError:
+        """
+        @return: what says that something could not be made of what has come.
+        """
+        return MalformedTable(f"no records: {type(error).__name__}: {error}")
 
     def finish(self, filenos: Sequence[int]) -> Any:
         """
@@ -178,6 +184,15 @@ class TableLoader(GraphLoader):
         See L{GraphLoader}.
         """
         self._records.take(chunk)
+
+    def _wrong(self, error: Exception) -> LoadError:
+        """
+        See L{GraphLoader}.  Nothing but adapters and classes fails with anything else
+        than a L{LoadError}.
+        """
+        number = self._loading.number
+        says = self._kinds[self._records.head(number)].says
+        return LoadError(f"{says}, object {number}: {type(error).__name__}: {error}")
 
     def _make(self) -> list[Any]:
         """
