@@ -191,8 +191,13 @@ class TableLoader(GraphLoader):
         than a L{LoadError}.
         """
         number = self._loading.number
-        says = self._kinds[self._records.head(number)].says
-        return LoadError(f"{says}, object {number}: {type(error).__name__}: {error}")
+        try:
+            head = self._records.head(number)
+        except IndexError:
+            return super()._wrong(error)
+        wrong = LoadError if head >= r.FIRST else MalformedTable
+        says = self._kinds[head].says
+        return wrong(f"{says}, object {number}: {type(error).__name__}: {error}")
 
     def _make(self) -> list[Any]:
         """
