@@ -167,7 +167,7 @@ class Transfer:
         """
         self._marks = {"begin": time.monotonic()}
         self.deadline = self._marks["begin"] + limit
-        if first:
+        if first and self.offer.streams:
             self.audit()
         if not self.offer.streams:
             self._dump = self.offer.dump(self._serializer.dump)

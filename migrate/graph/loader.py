@@ -193,7 +193,7 @@ class TableLoader(GraphLoader):
         number = self._loading.number
         try:
             head = self._records.head(number)
-        except IndexError:
+        except (IndexError, TypeError):
             return super()._wrong(error)
         wrong = LoadError if head >= r.FIRST else MalformedTable
         says = self._kinds[head].says
