@@ -8,8 +8,13 @@
 #include "native.h"
 
 #if PY_VERSION_HEX >= 0x030b0000 && PY_VERSION_HEX < 0x030e0000 && \
-    !defined(Py_GIL_DISABLED)
+    !defined(Py_GIL_DISABLED) && defined(__has_include)
+#if __has_include("internal/pycore_dict.h")
 #define INSIDE 1
+#endif
+#endif
+
+#ifdef INSIDE
 #include "internal/pycore_object.h"
 #include "internal/pycore_dict.h"
 #endif
