@@ -6,7 +6,9 @@ the Makefile.
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -129,6 +131,30 @@ class NativeTests(SynchronousTestCase):
                 self.assertEqual(arrived[3].tag, {large[0]: large[2]})
                 self.assertEqual(arrived[4], large[2])
                 self.assertIs(arrived[5], arrived[0])
+
+    def test_noDictionaries(self) -> None:
+        """
+        Objects that are looked at, and those that arrive, keep their attributes
+        without a dictionary: it would make them larger and slower.
+        """
+        if not (3, 11) <= sys.version_info < (3, 14):
+            raise SkipTest("this Python gives every object a dictionary, or is new")
+
+        def dictionaries() -> int:
+            gc.collect()
+            names = {"tag"}
+            held = (each for each in gc.get_objects() if type(each) is dict)
+            return sum(each.keys() == names for each in held)
+
+        things = [Thing(number) for number in range(500)]
+        before = dictionaries()
+        chunks = list(Walk(things, environment(), keep=False).run())
+        loader = TableLoader(environment())
+        for chunk in chunks:
+            loader.feed(chunk)
+        arrived = loader.finish(())
+        self.assertLess(dictionaries() - before, 10)
+        self.assertEqual([each.tag for each in arrived], list(range(500)))
 
     def moved(self, graph: Any, write: Any, read: Any) -> Any:
         """
