@@ -26,7 +26,10 @@ STOP = "origin:during:SEND_GRAPH:SIGSTOP:3"
 
 #: What is said in the middle, on a terminal and in a log; there are some objects
 #: more than the guests.
-SHORT = rf"\d+/{GUESTS // 1000}\d{{3}} objects, 0\.\d MB, 2/2 descriptors, ~\d+ s left"
+SHORT = (
+    rf"\d+/{GUESTS // 1000}\d{{3}} objects, 0\.\d/0\.\d MB, [02]/2 descriptors, "
+    r"~\d+ s left"
+)
 LONG = SHORT.replace("/", " of ")
 
 RUN = "from twisted.scripts.twistd import run; run()"
