@@ -34,14 +34,10 @@ static int
 note_class(Visits *self, Variant *variant)
 {
     PyObject *shape = PyList_GetItem(self->shapes, (Py_ssize_t)variant->head - FIRST);
-    if (shape == NULL)
-        return -1;
-    PyObject *module = PyObject_GetAttr(shape, str_module);
-    if (module == NULL)
-        return -1;
-    int named = module != Py_None;
-    Py_DECREF(module);
-    return named ? 0 : note(self, find(self, variant->cls));
+    int named = shape == NULL ? -1 : is_named(shape);
+    if (named)
+        return named < 0 ? -1 : 0;
+    return note(self, find(self, variant->cls));
 }
 
 static int
@@ -53,6 +49,36 @@ keep_live(Visits *self, Plan *plan, PyObject *object)
     int failed = live == NULL || PyList_Append(self->live, live) < 0;
     Py_XDECREF(live);
     return failed ? -1 : 0;
+}
+
+/* All elements are put; say what else is known of the object. */
+static int
+end_visit(Visits *self, Plan *plan, Variant *variant, PyObject *object)
+{
+    unsigned char flags = variant->flags;
+    if ((flags && note_class(self, variant) < 0) || keep_live(self, plan, object) < 0)
+        return -1;
+    return done(self, plan, flags);
+}
+
+static int
+visit_description(Visits *self, Plan *plan, PyObject *object, PyObject *found)
+{
+    int failed = -1;
+    Variant *variant = NULL;
+    Description parts;
+    if (read_description(found, &parts) < 0)
+        goto end;
+    PyObject *arguments = parts.arguments, *state = parts.state;
+    if (PyTuple_CheckExact(arguments) && (state == Py_None || PyDict_CheckExact(state)))
+        variant = variant_of(self, plan, found, &parts);
+    if (variant == NULL)
+        failed = PyErr_Occurred() ? -1 : visit_read(self, plan, object);
+    else if (put_description(self, variant, arguments, state) == 0)
+        failed = end_visit(self, plan, variant, object);
+end:
+    forget_description(&parts);
+    return failed;
 }
 
 int
@@ -70,31 +96,7 @@ visit_described(Visits *self, Plan *plan, PyObject *object)
         Py_DECREF(found);
         return visit_read(self, plan, object);
     }
-    int failed = -1;
-    PyObject *cls = PyObject_GetAttr(found, str_cls);
-    PyObject *arguments = PyObject_GetAttr(found, str_arguments);
-    PyObject *state = PyObject_GetAttr(found, str_state);
-    if (cls == NULL || arguments == NULL || state == NULL)
-        goto end;
-    Variant *variant = NULL;
-    if (PyTuple_CheckExact(arguments) && (state == Py_None || PyDict_CheckExact(state)))
-        variant = variant_of(self, plan, found, cls, arguments, state);
-    if (variant == NULL) {
-        failed = PyErr_Occurred() ? -1 : visit_read(self, plan, object);
-        goto end;
-    }
-    unsigned char flags = variant->flags;
-    if (put_description(self, variant, arguments, state) < 0)
-        goto end;
-    if (flags && note_class(self, variant) < 0)
-        goto end;
-    if (keep_live(self, plan, object) < 0)
-        goto end;
-    failed = done(self, plan, flags);
-end:
-    Py_XDECREF(cls);
-    Py_XDECREF(arguments);
-    Py_XDECREF(state);
+    int failed = visit_description(self, plan, object, found);
     Py_DECREF(found);
     return failed;
 }
@@ -119,6 +121,42 @@ put_direct(Visits *self, Plan *plan, Variant *variant, PyObject *values)
     return 0;
 }
 
+/* The variant for the attributes that were read; NULL if the reader has to say it all,
+ * or with an exception. */
+static Variant *
+choose_direct(Visits *self, Plan *plan, PyObject *object)
+{
+    Attributes *attributes = &self->attributes;
+    Variant *variant = direct_variant(plan, attributes);
+    if (variant != NULL)
+        return variant;
+    variant = describe_variant(self, plan, object);
+    if (variant == NULL && PyErr_Occurred())
+        return NULL;
+    /* That was code, and may have asked for the dictionary. */
+    if (read_attributes(object, attributes) < 0 || variant == NULL)
+        return NULL;
+    return fits_attributes(plan, attributes, variant) ? variant : NULL;
+}
+
+static int
+visit_extracted(Visits *self, Plan *plan, PyObject *object, PyObject *values)
+{
+    Variant *variant = NULL;
+    if (read_attributes(object, &self->attributes) < 0)
+        return -1;
+    if (PyTuple_CheckExact(values) && PyTuple_GET_SIZE(values) == plan->extras) {
+        variant = choose_direct(self, plan, object);
+        if (variant == NULL && PyErr_Occurred())
+            return -1;
+    }
+    if (variant == NULL || variant->spoken)
+        return visit_read(self, plan, object);
+    if (put_direct(self, plan, variant, values) < 0)
+        return -1;
+    return end_visit(self, plan, variant, object);
+}
+
 /* Attributes that need no telling, and what the adapter has to say beside. */
 int
 visit_direct(Visits *self, Plan *plan, PyObject *object)
@@ -131,36 +169,7 @@ visit_direct(Visits *self, Plan *plan, PyObject *object)
         PyErr_Clear();
         return visit_read(self, plan, object);
     }
-    int failed = -1;
-    Variant *variant = NULL;
-    Attributes *attributes = &self->attributes;
-    if (read_attributes(object, attributes) < 0)
-        goto end;
-    if (PyTuple_CheckExact(values) && PyTuple_GET_SIZE(values) == plan->extras) {
-        variant = direct_variant(plan, attributes);
-        if (variant == NULL) {
-            variant = describe_variant(self, plan, object);
-            if (variant == NULL && PyErr_Occurred())
-                goto end;
-            /* That was code, and may have asked for the dictionary. */
-            if (read_attributes(object, attributes) < 0)
-                goto end;
-            if (variant != NULL && !fits_attributes(plan, attributes, variant))
-                variant = NULL;
-        }
-    }
-    if (variant == NULL || variant->spoken) {
-        failed = visit_read(self, plan, object);
-        goto end;
-    }
-    if (put_direct(self, plan, variant, values) < 0)
-        goto end;
-    if (variant->flags && note_class(self, variant) < 0)
-        goto end;
-    if (keep_live(self, plan, object) < 0)
-        goto end;
-    failed = done(self, plan, variant->flags);
-end:
+    int failed = visit_extracted(self, plan, object, values);
     Py_DECREF(values);
     return failed;
 }

@@ -29,7 +29,7 @@ looks(Records *self, const unsigned char *whole, uint64_t number)
     if (whole[number])
         return 0;
     PyTypeObject *type = Py_TYPE(PyList_GET_ITEM(self->made, (Py_ssize_t)number));
-    return PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing ||
+    return is_missing(self, number) ||
         type->tp_hash != PyBaseObject_Type.tp_hash ||
         type->tp_richcompare != PyBaseObject_Type.tp_richcompare;
 }
@@ -73,6 +73,28 @@ check_keys(Records *self, size_t number, const unsigned char *whole, int step)
     return place % step ? SLOW : found;
 }
 
+/* One key, and its value in a dictionary. */
+static int
+fill_key(Records *self, PyObject *object, Elements *elements, const unsigned char *at)
+{
+    PyObject *key = value_of(self, at);
+    if (key == NULL)
+        return FAILED;
+    int found = FAILED;
+    if (PyDict_CheckExact(object)) {
+        PyObject *value = value_of(self, next_element(self, elements));
+        if (value == self->missing)
+            found = SLOW;
+        else if (value != NULL && PyDict_SetItem(object, key, value) == 0)
+            found = FILLED;
+        Py_XDECREF(value);
+    }
+    else if (PySet_Add(object, key) == 0)
+        found = FILLED;
+    Py_DECREF(key);
+    return found;
+}
+
 static int
 fill_keyed(Records *self, size_t number, PyObject *object, const unsigned char *whole)
 {
@@ -85,25 +107,10 @@ fill_keyed(Records *self, size_t number, PyObject *object, const unsigned char *
         return found;
     if (elements_of(self, number, &elements) < 0)
         return FAILED;
-    while ((at = next_element(self, &elements)) != NULL) {
-        PyObject *key = value_of(self, at), *value = NULL;
-        if (key == NULL)
-            return FAILED;
-        if (step == 2) {
-            value = value_of(self, next_element(self, &elements));
-            if (value == NULL || value == self->missing) {
-                Py_DECREF(key);
-                Py_XDECREF(value);
-                return value == NULL ? FAILED : SLOW;
-            }
-        }
-        int failed = step == 2 ? PyDict_SetItem(object, key, value)
-                               : PySet_Add(object, key);
-        Py_DECREF(key);
-        Py_XDECREF(value);
-        if (failed)
-            return FAILED;
-        count++;
+    for (; (at = next_element(self, &elements)) != NULL; count++) {
+        found = fill_key(self, object, &elements, at);
+        if (found != FILLED)
+            return found;
     }
     /* Keys that are equal here are reported where the other errors are. */
     Py_ssize_t size = step == 2 ? PyDict_GET_SIZE(object) : PySet_GET_SIZE(object);
@@ -126,30 +133,20 @@ is_ready(Records *self, size_t number)
                 return wrong("a record refers to what is not there");
             return 0;
         }
-        if (PyList_GET_ITEM(self->made, (Py_ssize_t)token.value) == self->missing)
+        if (is_missing(self, token.value))
             return 0;
     }
     return 1;
 }
 
-/* Set attributes, and give the rest of the elements to the adapter, if there is one. */
-int
-fill_attributes(Records *self, size_t number, Kind *kind, PyObject *object)
+/* Set the attributes that stand at the beginning. */
+static int
+set_attributes(Records *self, Kind *kind, Elements *elements, PyObject *object)
 {
-    Elements elements;
-    Token token;
-    const unsigned char *at;
-    Py_ssize_t count = PyTuple_GET_SIZE(kind->names);
-    Py_ssize_t all = count_elements(self, number);
-    if (all < 0)
-        return FAILED;
-    int ready = all == count ? is_ready(self, number) : 0;
-    if (ready < 1)
-        return ready < 0 ? FAILED : SLOW;
-    if (elements_of(self, number, &elements) < 0)
-        return FAILED;
-    for (Py_ssize_t i = 0; i < count - kind->extras; i++) {
-        at = next_token(self, &elements, &token);
+    Py_ssize_t count = PyTuple_GET_SIZE(kind->names) - kind->extras;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Token token;
+        const unsigned char *at = next_token(self, elements, &token);
         PyObject *value = value_of_token(self, at, token);
         if (value == NULL)
             return FAILED;
@@ -160,11 +157,17 @@ fill_attributes(Records *self, size_t number, Kind *kind, PyObject *object)
         if (failed)
             return FAILED;
     }
-    if (kind->restorer == NULL)
-        return FILLED;
+    return FILLED;
+}
+
+/* Give the rest of the elements to the adapter. */
+static int
+restore(Records *self, Kind *kind, Elements *elements, PyObject *object)
+{
     PyObject *values = PyTuple_New(kind->extras);
     for (Py_ssize_t i = 0; values != NULL && i < kind->extras; i++) {
-        at = next_token(self, &elements, &token);
+        Token token;
+        const unsigned char *at = next_token(self, elements, &token);
         PyObject *value = value_of_token(self, at, token);
         if (value == NULL)
             Py_CLEAR(values);
@@ -178,6 +181,25 @@ fill_attributes(Records *self, size_t number, Kind *kind, PyObject *object)
     Py_DECREF(values);
     Py_XDECREF(none);
     return none == NULL ? FAILED : FILLED;
+}
+
+/* Set attributes, and give the rest of the elements to the adapter, if there is one. */
+int
+fill_attributes(Records *self, size_t number, Kind *kind, PyObject *object)
+{
+    Elements elements;
+    Py_ssize_t all = count_elements(self, number);
+    if (all < 0)
+        return FAILED;
+    int ready = all == PyTuple_GET_SIZE(kind->names) ? is_ready(self, number) : 0;
+    if (ready < 1)
+        return ready < 0 ? FAILED : SLOW;
+    if (elements_of(self, number, &elements) < 0 ||
+        set_attributes(self, kind, &elements, object) == FAILED)
+        return FAILED;
+    if (kind->restorer == NULL)
+        return FILLED;
+    return restore(self, kind, &elements, object);
 }
 
 int
@@ -198,6 +220,43 @@ fill_one(Records *self, size_t number, unsigned char *whole)
     }
 }
 
+/* What is left to be filled: by adapters, by those of them that look into what they
+ * get, and by plain code, for what is hashed or for another reason. */
+typedef struct {
+    PyObject *rest, *looking, *hashing, *slow;
+} Left;
+
+static int
+fill_next(Records *self, size_t number, unsigned char *whole, unsigned char *filled,
+          Left *left)
+{
+    Kind *kind = kind_of(self, number);
+    if (self->flags[number] & FULL) {
+        filled[number] = 1;
+        return 0;
+    }
+    if (!is_filled(self, number) || (kind != NULL && kind->filler == NULL))
+        return 0;
+    if (kind != NULL && (kind->way == ADAPTED || kind->way == DIRECT)) {
+        if (kind->whole && append_number(left->looking, number) < 0)
+            return -1;
+        return append_number(left->rest, number);
+    }
+    if (turn(self, number) < 0)
+        return -1;
+    switch (fill_one(self, number, whole)) {
+    case FILLED:
+        filled[number] = 1;
+        return 0;
+    case HASHING:
+        return append_number(left->hashing, number);
+    case SLOW:
+        return append_number(left->slow, number);
+    default:
+        return -1;
+    }
+}
+
 PyObject *
 records_fill(Records *self, PyObject *args)
 {
@@ -207,49 +266,16 @@ records_fill(Records *self, PyObject *args)
     unsigned char *whole = marks_of(self, wholes), *filled = marks_of(self, filleds);
     if (whole == NULL || filled == NULL)
         return NULL;
-    PyObject *rest = PyList_New(0), *looking = PyList_New(0);
-    PyObject *hashing = PyList_New(0), *slow = PyList_New(0);
-    if (rest == NULL || looking == NULL || hashing == NULL || slow == NULL)
-        goto error;
-    for (size_t number = 0; number < self->count; number++) {
-        Kind *kind = kind_of(self, number);
-        PyObject *into = NULL;
-        if (self->flags[number] & FULL) {
-            filled[number] = 1;
-            continue;
-        }
-        if (!is_filled(self, number) || (kind != NULL && kind->filler == NULL))
-            continue;
-        if (kind != NULL && (kind->way == ADAPTED || kind->way == DIRECT)) {
-            if (kind->whole && append_number(looking, number) < 0)
-                goto error;
-            into = rest;
-        }
-        else {
-            if (turn(self, number) < 0)
-                goto error;
-            switch (fill_one(self, number, whole)) {
-            case FILLED:
-                filled[number] = 1;
-                continue;
-            case HASHING:
-                into = hashing;
-                break;
-            case SLOW:
-                into = slow;
-                break;
-            default:
-                goto error;
-            }
-        }
-        if (append_number(into, number) < 0)
-            goto error;
-    }
-    return Py_BuildValue("(NNNN)", rest, looking, hashing, slow);
-error:
-    Py_XDECREF(rest);
-    Py_XDECREF(looking);
-    Py_XDECREF(hashing);
-    Py_XDECREF(slow);
+    Left left = {PyList_New(0), PyList_New(0), PyList_New(0), PyList_New(0)};
+    int failed = !left.rest || !left.looking || !left.hashing || !left.slow;
+    for (size_t number = 0; !failed && number < self->count; number++)
+        failed = fill_next(self, number, whole, filled, &left) < 0;
+    if (!failed)
+        return Py_BuildValue("(NNNN)", left.rest, left.looking, left.hashing,
+                             left.slow);
+    Py_XDECREF(left.rest);
+    Py_XDECREF(left.looking);
+    Py_XDECREF(left.hashing);
+    Py_XDECREF(left.slow);
     return NULL;
 }

@@ -27,6 +27,30 @@ state_of(Records *self, size_t number, Kind *kind)
     return state;
 }
 
+/* Fill one object; what this says is as for any other filling. */
+static int
+finish_one(Records *self, size_t number)
+{
+    Kind *kind = kind_of(self, number);
+    PyObject *object = PyList_GET_ITEM(self->made, (Py_ssize_t)number);
+    if (kind != NULL && kind->way == DIRECT)
+        return turn(self, number) < 0 ? FAILED
+                                      : fill_attributes(self, number, kind, object);
+    if (object == self->missing || kind == NULL || kind->way != ADAPTED ||
+        kind->names == NULL || kind->filler == NULL)
+        return SLOW;
+    if (turn(self, number) < 0)
+        return FAILED;
+    PyObject *state = state_of(self, number, kind);
+    if (state == NULL)
+        return PyErr_Occurred() ? FAILED : SLOW;
+    PyObject *parts[] = {object, state, self->loading};
+    PyObject *none = PyObject_Vectorcall(kind->filler, parts, 3, NULL);
+    Py_DECREF(state);
+    Py_XDECREF(none);
+    return none == NULL ? FAILED : FILLED;
+}
+
 PyObject *
 records_finish(Records *self, PyObject *args)
 {
@@ -44,47 +68,17 @@ records_finish(Records *self, PyObject *args)
                 PyErr_SetString(PyExc_IndexError, "no such record");
             goto error;
         }
-        Kind *kind = kind_of(self, number);
-        PyObject *object = PyList_GET_ITEM(self->made, (Py_ssize_t)number);
         if (filled[number])
             continue;
-        PyObject *state = NULL;
-        if (kind != NULL && kind->way == DIRECT) {
-            if (turn(self, number) < 0)
-                goto error;
-            int done = fill_attributes(self, number, kind, object);
-            if (done == FAILED || (done == SLOW && append_number(left, number) < 0))
-                goto error;
-            filled = marks_of(self, filleds);
-            if (filled == NULL)
-                goto error;
-            if (done == FILLED)
-                filled[number] = 1;
-            continue;
-        }
-        if (object != self->missing && kind != NULL && kind->way == ADAPTED &&
-            kind->names != NULL && kind->filler != NULL) {
-            if (turn(self, number) < 0)
-                goto error;
-            state = state_of(self, number, kind);
-            if (state == NULL && PyErr_Occurred())
-                goto error;
-        }
-        if (state == NULL) {
-            if (append_number(left, number) < 0)
-                goto error;
-            continue;
-        }
-        PyObject *parts[] = {object, state, self->loading};
-        PyObject *none = PyObject_Vectorcall(kind->filler, parts, 3, NULL);
-        Py_DECREF(state);
-        if (none == NULL)
+        int done = finish_one(self, number);
+        if (done == FAILED || (done == SLOW && append_number(left, number) < 0))
             goto error;
-        Py_DECREF(none);
+        /* That was code, and may have moved the marks. */
         filled = marks_of(self, filleds);
         if (filled == NULL)
             goto error;
-        filled[number] = 1;
+        if (done == FILLED)
+            filled[number] = 1;
     }
     return left;
 error:

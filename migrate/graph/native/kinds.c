@@ -38,51 +38,74 @@ forget_kind(Kind *kind)
 }
 
 static int
-read_kind(Kind *kind, PyObject *found)
+read_flags(Kind *kind, PyObject *found)
 {
-    Py_INCREF(kind->kind = found);
-    PyObject *swift = NULL, *needed = NULL, *number = NULL, *filler = NULL;
-    PyObject *extras = NULL;
-    int failed = -1;
     int complete = flag_of(found, "complete"), whole = flag_of(found, "whole");
     int immediate = flag_of(found, "immediate");
-    if (complete < 0 || whole < 0 || immediate < 0 || part_of(found, "blank", &kind->blank) < 0 ||
-        part_of(found, "maker", &kind->maker) < 0 ||
-        part_of(found, "known", &kind->known) < 0 ||
-        part_of(found, "names", &kind->names) < 0 ||
-        part_of(found, "swift", &swift) < 0 || part_of(found, "cls", &number) < 0 ||
-        part_of(found, "filler", &filler) < 0 ||
-        part_of(found, "restorer", &kind->restorer) < 0 ||
-        (extras = PyObject_GetAttrString(found, "extras")) == NULL ||
-        (needed = PyObject_GetAttrString(found, "needed")) == NULL)
-        goto end;
+    if (complete < 0 || whole < 0 || immediate < 0)
+        return -1;
     kind->complete = (char)complete;
     kind->whole = (char)whole;
     kind->immediate = (char)immediate;
-    kind->needed = PyLong_AsSsize_t(needed);
-    kind->extras = PyLong_AsSsize_t(extras);
+    return 0;
+}
+
+static int
+count_of(PyObject *kind, const char *name, Py_ssize_t *count)
+{
+    PyObject *found = PyObject_GetAttrString(kind, name);
+    *count = found == NULL ? -1 : PyLong_AsSsize_t(found);
+    Py_XDECREF(found);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Which object the class is, where it is one of the graph. */
+static int
+read_class(Kind *kind, PyObject *found)
+{
+    PyObject *number;
+    if (part_of(found, "cls", &number) < 0)
+        return -1;
     kind->class_number = number == NULL ? -1 : PyLong_AsLongLong(number);
-    if (PyErr_Occurred())
-        goto end;
-    if (kind->names != NULL && !PyTuple_CheckExact(kind->names)) {
-        PyErr_SetString(PyExc_TypeError, "names are a tuple");
-        goto end;
-    }
+    Py_XDECREF(number);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Who makes and fills the objects. */
+static int
+read_way(Kind *kind, PyObject *found)
+{
+    PyObject *swift;
+    if (part_of(found, "swift", &swift) < 0)
+        return -1;
     if (swift != NULL && kind->names != NULL && PyType_Check(swift)) {
         kind->way = kind->restorer == NULL ? SWIFT : DIRECT;
-        Py_INCREF(kind->cls = (PyTypeObject *)swift);
+        kind->cls = (PyTypeObject *)swift;
+        return 0;
     }
-    else if (kind->maker != NULL)
-        kind->way = ADAPTED;
-    Py_XINCREF(kind->filler = filler);
-    failed = 0;
-end:
     Py_XDECREF(swift);
-    Py_XDECREF(needed);
-    Py_XDECREF(number);
-    Py_XDECREF(filler);
-    Py_XDECREF(extras);
-    return failed;
+    kind->way = kind->maker == NULL ? GENERIC : ADAPTED;
+    return 0;
+}
+
+static int
+read_kind(Kind *kind, PyObject *found)
+{
+    Py_INCREF(kind->kind = found);
+    if (read_flags(kind, found) < 0 || part_of(found, "blank", &kind->blank) < 0 ||
+        part_of(found, "maker", &kind->maker) < 0 ||
+        part_of(found, "known", &kind->known) < 0 ||
+        part_of(found, "names", &kind->names) < 0 || read_class(kind, found) < 0 ||
+        part_of(found, "filler", &kind->filler) < 0 ||
+        part_of(found, "restorer", &kind->restorer) < 0 ||
+        count_of(found, "extras", &kind->extras) < 0 ||
+        count_of(found, "needed", &kind->needed) < 0)
+        return -1;
+    if (kind->names != NULL && !PyTuple_CheckExact(kind->names)) {
+        PyErr_SetString(PyExc_TypeError, "names are a tuple");
+        return -1;
+    }
+    return read_way(kind, found);
 }
 
 int

@@ -20,7 +20,7 @@ add_need(Records *self, const unsigned char *whole, uint64_t number, Needs *need
         return 0;
     }
     needs->count++;
-    if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing)
+    if (is_missing(self, number))
         needs->missing = 1;
     if (self->flags[number] & TOWER)
         needs->tower = 1;
@@ -207,6 +207,23 @@ make_one(Records *self, size_t number, unsigned char *whole)
     return head_of(self, number) == TUPLE ? make_tuple(self, number, whole) : 0;
 }
 
+/* Make all that can be made. */
+static int
+make_all(Records *self, unsigned char *whole)
+{
+    for (size_t number = 0; number < self->count; number++)
+        if (is_missing(self, number) && make_atom(self, number, whole) < 0)
+            return -1;
+    for (size_t number = self->count; number-- > 0;)
+        if (is_missing(self, number) && make_one(self, number, whole) < 0)
+            return -1;
+    /* What is needed mostly has the higher number; not always. */
+    for (size_t number = 0; number < self->count; number++)
+        if (is_missing(self, number) && make_one(self, number, whole) < 0)
+            return -1;
+    return 0;
+}
+
 PyObject *
 records_make(Records *self, PyObject *array)
 {
@@ -218,31 +235,11 @@ records_make(Records *self, PyObject *array)
     if (read_parts(self) < 0)
         goto error;
     memcpy(whole, self->whole, self->count);
-    for (size_t number = 0; number < self->count; number++)
-        if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing &&
-            make_atom(self, number, whole) < 0)
+    if (make_all(self, whole) < 0)
+        goto error;
+    for (size_t number = self->count; number-- > 0;)
+        if (is_missing(self, number) && append_number(left, number) < 0)
             goto error;
-    for (size_t number = self->count; number-- > 0;) {
-        if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) != self->missing)
-            continue;
-        if (make_one(self, number, whole) < 0)
-            goto error;
-    }
-    /* What is needed mostly has the higher number; not always. */
-    for (size_t number = 0; number < self->count; number++)
-        if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing &&
-            make_one(self, number, whole) < 0)
-            goto error;
-    for (size_t number = self->count; number-- > 0;) {
-        if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) != self->missing)
-            continue;
-        PyObject *item = PyLong_FromSize_t(number);
-        if (item == NULL || PyList_Append(left, item) < 0) {
-            Py_XDECREF(item);
-            goto error;
-        }
-        Py_DECREF(item);
-    }
     return left;
 error:
     Py_DECREF(left);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Of what is in these files, nothing but the beginning of the module is seen outside. */
+/* Outside, nothing is seen of these files but the beginning of the module. */
 #if defined(__GNUC__)
 #pragma GCC visibility push(hidden)
 #endif

@@ -62,7 +62,7 @@ begin_blob(Records *self, Part *part)
     uint64_t length;
     if (part->number >= self->count || self->rows[part->number] == NULL ||
         head_of(self, part->number) != BLOB || part->begin ||
-        PyList_GET_ITEM(self->made, (Py_ssize_t)part->number) != self->missing)
+        !is_missing(self, part->number))
         return wrong("parts of what is no large byte string came");
     Elements elements;
     if (elements_of(self, part->number, &elements) < 0)

@@ -3,46 +3,55 @@
  * It must not know why they were cut. */
 #include "records.h"
 
-/* Bytes of one piece or more. */
+/* The next piece of bytes; NULL after the last, or with an exception. */
+static const unsigned char *
+next_piece(Records *self, Elements *elements, size_t *length)
+{
+    Token box;
+    const unsigned char *at = next_token(self, elements, &box);
+    if (at == NULL)
+        return NULL;
+    Token token = box.type == ARRAY && box.value == 1 ? token_of(at + box.head)
+                                                      : (Token){NOTHING, 0, 0};
+    if (token.type != BIN) {
+        wrong("a piece of bytes is none");
+        return NULL;
+    }
+    *length = token.value;
+    return at + box.head + token.head;
+}
+
+/* The length of all pieces; -1 with an exception. */
+static Py_ssize_t
+length_of(Records *self, size_t number)
+{
+    Elements elements;
+    size_t length, all = 0;
+    if (elements_of(self, number, &elements) < 0)
+        return -1;
+    while (next_piece(self, &elements, &length) != NULL)
+        all += length;
+    return PyErr_Occurred() ? -1 : (Py_ssize_t)all;
+}
+
 PyObject *
 make_bytes(Records *self, size_t number)
 {
     Elements elements;
-    Py_ssize_t length = 0;
     const unsigned char *at;
-    PyObject *made = NULL;
-    for (int pass = 0;; pass++) {
-        char *into = NULL;
-        if (pass) {
-            made = PyBytes_FromStringAndSize(NULL, length);
-            if (made == NULL)
-                return NULL;
-            into = PyBytes_AS_STRING(made);
-        }
-        if (elements_of(self, number, &elements) < 0) {
-            Py_XDECREF(made);
-            return NULL;
-        }
-        while ((at = next_element(self, &elements)) != NULL) {
-            Token box = token_of(at);
-            Token token = box.type == ARRAY && box.value == 1
-                ? token_of(at + box.head)
-                : (Token){NOTHING, 0, 0};
-            if (token.type != BIN) {
-                Py_XDECREF(made);
-                wrong("a piece of bytes is none");
-                return NULL;
-            }
-            if (pass) {
-                memcpy(into, at + box.head + token.head, token.value);
-                into += token.value;
-            }
-            else
-                length += (Py_ssize_t)token.value;
-        }
-        if (pass)
-            return made;
+    size_t length;
+    Py_ssize_t all = length_of(self, number);
+    if (all < 0 || elements_of(self, number, &elements) < 0)
+        return NULL;
+    PyObject *made = PyBytes_FromStringAndSize(NULL, all);
+    if (made == NULL)
+        return NULL;
+    char *into = PyBytes_AS_STRING(made);
+    while ((at = next_piece(self, &elements, &length)) != NULL) {
+        memcpy(into, at, length);
+        into += length;
     }
+    return made;
 }
 
 PyObject *

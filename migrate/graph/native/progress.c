@@ -3,6 +3,7 @@
  * It must not know how an object is made or filled. */
 #include "records.h"
 
+/* Try a record again with every chunk that comes. */
 int
 await(Records *self, size_t number)
 {
@@ -25,13 +26,12 @@ static int
 advance(Records *self, size_t number)
 {
     Kind *kind = kind_of(self, number);
-    if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing) {
+    if (is_missing(self, number)) {
         if (make_atom(self, number, self->whole) < 0)
             return -1;
-        if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing &&
-            make_one(self, number, self->whole) < 0)
+        if (is_missing(self, number) && make_one(self, number, self->whole) < 0)
             return -1;
-        if (PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing)
+        if (is_missing(self, number))
             return 0;
     }
     if (!is_filled(self, number) || (kind != NULL && kind->filler == NULL))
@@ -68,8 +68,7 @@ progress(Records *self)
     for (size_t at = 0; at < self->pending_count; at++) {
         size_t number = self->pending[at].number;
         if ((number + 1 != self->next || self->complete) &&
-            PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing &&
-            make_atom(self, number, self->whole) < 0)
+            is_missing(self, number) && make_atom(self, number, self->whole) < 0)
             return -1;
     }
     for (size_t at = self->pending_count; at-- > 0;) {

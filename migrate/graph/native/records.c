@@ -59,6 +59,32 @@ keep_made(Records *self, size_t number, PyObject *object)
     return 0;
 }
 
+/* What stands for the object of a record until it is filled; a new reference. */
+static PyObject *
+blank_of(Records *self, uint64_t head)
+{
+    switch (head) {
+    case LIST:
+    case RAW_LIST:
+        return PyList_New(0);
+    case SET:
+    case RAW_SET:
+        return PySet_New(NULL);
+    case DICT:
+    case RAW_DICT:
+        return PyDict_New();
+    }
+    if (head >= FIRST) {
+        Kind *kind = &self->kinds[head - FIRST];
+        if (kind->way == SWIFT || kind->way == DIRECT)
+            return PyBaseObject_Type.tp_new(kind->cls, empty_tuple, NULL);
+        if (kind->blank != NULL)
+            return PyObject_CallNoArgs(kind->blank);
+    }
+    Py_INCREF(self->missing);
+    return self->missing;
+}
+
 int
 keep_row(Records *self, const unsigned char *at, uint64_t head, uint64_t elements)
 {
@@ -68,39 +94,8 @@ keep_row(Records *self, const unsigned char *at, uint64_t head, uint64_t element
     if (self->rows[number] != NULL)
         return wrong("there are two records of one number");
     self->next++;
-    PyObject *blank = NULL;
-    switch (head) {
-    case LIST:
-    case RAW_LIST:
-        blank = PyList_New(0);
-        break;
-    case SET:
-    case RAW_SET:
-        blank = PySet_New(NULL);
-        break;
-    case DICT:
-    case RAW_DICT:
-        blank = PyDict_New();
-        break;
-    default:
-        if (head >= FIRST) {
-            Kind *kind = &self->kinds[head - FIRST];
-            if (kind->way == SWIFT || kind->way == DIRECT) {
-                blank = PyBaseObject_Type.tp_new(kind->cls, empty_tuple, NULL);
-                break;
-            }
-            if (kind->blank != NULL) {
-                blank = PyObject_CallNoArgs(kind->blank);
-                break;
-            }
-        }
-        Py_INCREF(blank = self->missing);
-    }
-    if (blank == NULL)
+    if (keep_made(self, number, blank_of(self, head)) < 0)
         return -1;
-    PyObject *before = PyList_GET_ITEM(self->made, (Py_ssize_t)number);
-    PyList_SET_ITEM(self->made, (Py_ssize_t)number, blank);
-    Py_DECREF(before);
     self->rows[number] = at;
     self->come++;
     if (head > WEAK && head != BLOB)
@@ -108,44 +103,55 @@ keep_row(Records *self, const unsigned char *at, uint64_t head, uint64_t element
     return elements < LONG ? await(self, number) : 0;
 }
 
+static int
+reserve_extension(Records *self)
+{
+    if (self->extension_count < self->extension_room)
+        return 0;
+    size_t room = self->extension_room ? self->extension_room * 2 : 64;
+    Extension *all = PyMem_Realloc(self->extensions, room * sizeof *all);
+    if (all == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->extensions = all;
+    self->extension_room = room;
+    return 0;
+}
+
+/* The list of the extensions of a record; a new reference. */
+static PyObject *
+extensions_of(Records *self, size_t number)
+{
+    PyObject *key = PyLong_FromSize_t(number);
+    if (key == NULL)
+        return NULL;
+    PyObject *places = PyDict_GetItemWithError(self->extended, key);
+    Py_XINCREF(places);
+    if (places == NULL && !PyErr_Occurred()) {
+        places = PyList_New(0);
+        if (places != NULL && PyDict_SetItem(self->extended, key, places) < 0)
+            Py_CLEAR(places);
+    }
+    Py_DECREF(key);
+    return places;
+}
+
 int
 extend_row(Records *self, size_t number, const unsigned char *at, uint64_t count)
 {
-    if (self->extension_count == self->extension_room) {
-        size_t room = self->extension_room ? self->extension_room * 2 : 64;
-        Extension *all = PyMem_Realloc(self->extensions, room * sizeof *all);
-        if (all == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        self->extensions = all;
-        self->extension_room = room;
-    }
+    if (reserve_extension(self) < 0)
+        return -1;
     self->extensions[self->extension_count] = (Extension){at, (uint32_t)count};
-    PyObject *key = PyLong_FromSize_t(number);
-    PyObject *place = PyLong_FromSize_t(self->extension_count);
-    PyObject *list = NULL;
-    int failed = -1;
-    if (key == NULL || place == NULL)
-        goto end;
-    list = PyDict_GetItemWithError(self->extended, key);
-    Py_XINCREF(list);
-    if (list == NULL) {
-        if (PyErr_Occurred() || (list = PyList_New(0)) == NULL ||
-            PyDict_SetItem(self->extended, key, list) < 0)
-            goto end;
-    }
-    if (PyList_Append(list, place) < 0)
-        goto end;
+    PyObject *places = extensions_of(self, number);
+    int failed = places == NULL || append_number(places, self->extension_count) < 0;
+    Py_XDECREF(places);
+    if (failed)
+        return -1;
     self->extension_count++;
     self->flags[number] |= EXTENDED;
     self->flags[number] &= ~FULL;
-    failed = 0;
-end:
-    Py_XDECREF(key);
-    Py_XDECREF(place);
-    Py_XDECREF(list);
-    return failed;
+    return 0;
 }
 
 int

@@ -124,7 +124,7 @@ void forget_kind(Kind *kind);
 int take_part(Records *self, const unsigned char *at, uint64_t head, uint64_t count);
 int read_parts(Records *self);
 
-/* pieces.c and making.c; for what cannot be made yet, 0 is returned and nothing done. */
+/* pieces.c and making.c; what cannot be made yet stays missing. */
 PyObject *make_text(Records *self, size_t number);
 PyObject *make_bytes(Records *self, size_t number);
 int make_atom(Records *self, size_t number, unsigned char *whole);
@@ -139,11 +139,18 @@ int fill_one(Records *self, size_t number, unsigned char *whole);
 int await(Records *self, size_t number);
 int progress(Records *self);
 
-/* The methods that are not beside the type: taking.c, making.c, filling.c, finishing.c */
+/* The methods in taking.c, making.c, filling.c and finishing.c */
 PyObject *records_take(Records *self, PyObject *chunk);
 PyObject *records_make(Records *self, PyObject *array);
 PyObject *records_fill(Records *self, PyObject *args);
 PyObject *records_finish(Records *self, PyObject *args);
+
+/* Whether an object is not made yet. */
+static inline int
+is_missing(Records *self, size_t number)
+{
+    return PyList_GET_ITEM(self->made, (Py_ssize_t)number) == self->missing;
+}
 
 /* An element as the object that it is; a new reference. */
 static inline PyObject *

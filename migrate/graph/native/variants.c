@@ -73,13 +73,43 @@ error:
     return NULL;
 }
 
+/* Whether the class of a shape goes by name. */
+int
+is_named(PyObject *shape)
+{
+    PyObject *module = PyObject_GetAttr(shape, str_module);
+    if (module == NULL)
+        return -1;
+    int named = module != Py_None;
+    Py_DECREF(module);
+    return named;
+}
+
+int
+read_description(PyObject *found, Description *parts)
+{
+    memset(parts, 0, sizeof *parts);
+    if ((parts->cls = PyObject_GetAttr(found, str_cls)) == NULL ||
+        (parts->arguments = PyObject_GetAttr(found, str_arguments)) == NULL ||
+        (parts->state = PyObject_GetAttr(found, str_state)) == NULL)
+        return -1;
+    return 0;
+}
+
+void
+forget_description(Description *parts)
+{
+    Py_XDECREF(parts->cls);
+    Py_XDECREF(parts->arguments);
+    Py_XDECREF(parts->state);
+}
+
 /* The head for a description; NULL if the reader has to say what is wrong with it. */
 Variant *
-variant_of(Visits *self, Plan *plan, PyObject *found, PyObject *cls,
-           PyObject *arguments, PyObject *state)
+variant_of(Visits *self, Plan *plan, PyObject *found, Description *parts)
 {
-    Py_ssize_t count = PyTuple_GET_SIZE(arguments);
-    Variant *variant = find_variant(plan, cls, count, state);
+    Py_ssize_t count = PyTuple_GET_SIZE(parts->arguments);
+    Variant *variant = find_variant(plan, parts->cls, count, parts->state);
     if (variant != NULL)
         return variant;
     PyObject *head = PyObject_CallMethodObjArgs(self->guide, str_headOf, plan->adapter,
@@ -89,8 +119,8 @@ variant_of(Visits *self, Plan *plan, PyObject *found, PyObject *cls,
             PyErr_Clear();
         return NULL;
     }
-    variant =
-        keep_variant(self, plan, cls, count, state, PyLong_AsLong(head));
+    variant = keep_variant(self, plan, parts->cls, count, parts->state,
+                           PyLong_AsLong(head));
     Py_DECREF(head);
     return variant;
 }
@@ -187,18 +217,14 @@ describe_variant(Visits *self, Plan *plan, PyObject *object)
             PyErr_Clear();
         return NULL;
     }
-    PyObject *cls = NULL, *arguments = NULL, *state = NULL;
     if ((PyObject *)Py_TYPE(found) == description_type) {
-        cls = PyObject_GetAttr(found, str_cls);
-        arguments = PyObject_GetAttr(found, str_arguments);
-        state = PyObject_GetAttr(found, str_state);
-        if (cls && arguments && state && PyTuple_CheckExact(arguments) &&
-            !PyTuple_GET_SIZE(arguments) && PyDict_CheckExact(state))
-            variant = variant_of(self, plan, found, cls, arguments, state);
+        Description parts;
+        if (read_description(found, &parts) == 0 &&
+            PyTuple_CheckExact(parts.arguments) &&
+            !PyTuple_GET_SIZE(parts.arguments) && PyDict_CheckExact(parts.state))
+            variant = variant_of(self, plan, found, &parts);
+        forget_description(&parts);
     }
-    Py_XDECREF(cls);
-    Py_XDECREF(arguments);
-    Py_XDECREF(state);
     Py_DECREF(found);
     return variant;
 }

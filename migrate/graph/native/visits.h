@@ -109,13 +109,20 @@ int64_t find(Visits *self, PyObject *object);
 Plan *plan_of(Visits *self, PyTypeObject *type);
 void forget_plan(Plan *plan);
 
-/* variants.c; each returns NULL if there is none, or with an exception. */
+/* The parts of a description, which is not read again. */
+typedef struct {
+    PyObject *cls, *arguments, *state;
+} Description;
+
+/* variants.c; a variant is NULL if there is none, or with an exception. */
 Variant *plain_variant(Plan *plan, Attributes *attributes);
 Variant *direct_variant(Plan *plan, Attributes *attributes);
 int fits_attributes(Plan *plan, Attributes *attributes, Variant *variant);
-Variant *variant_of(Visits *self, Plan *plan, PyObject *found, PyObject *cls,
-                    PyObject *arguments, PyObject *state);
+Variant *variant_of(Visits *self, Plan *plan, PyObject *found, Description *parts);
 Variant *describe_variant(Visits *self, Plan *plan, PyObject *object);
+int read_description(PyObject *found, Description *parts);
+void forget_description(Description *parts);
+int is_named(PyObject *shape);
 int keep_plain(Visits *self, Plan *plan, PyObject *object);
 void forget_variant(Variant *variant);
 
