@@ -6,16 +6,40 @@ same.  Everything else is in pyproject.toml.
 from setuptools import Extension, setup
 
 _NATIVE = "migrate/graph/native"
+_SOURCES = (
+    "attributes",
+    "chunks",
+    "describing",
+    "filling",
+    "finishing",
+    "identities",
+    "kinds",
+    "making",
+    "module",
+    "parts",
+    "pieces",
+    "plans",
+    "progress",
+    "putting",
+    "queue",
+    "reading",
+    "records",
+    "recordstype",
+    "taking",
+    "tokens",
+    "variants",
+    "visits",
+    "visitstype",
+    "writer",
+)
+_HEADERS = ("native", "records", "tokens", "visits")
 
 setup(
     ext_modules=[
         Extension(
             "migrate.graph._native",
-            [
-                f"{_NATIVE}/{name}.c"
-                for name in ("attributes", "module", "records", "visits", "writer")
-            ],
-            depends=[f"{_NATIVE}/native.h"],
+            [f"{_NATIVE}/{name}.c" for name in _SOURCES],
+            depends=[f"{_NATIVE}/{name}.h" for name in _HEADERS],
             optional=True,
         )
     ]

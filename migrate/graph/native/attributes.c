@@ -3,7 +3,7 @@
  * From Python 3.11 on an instance keeps its attributes without a dictionary until
  * somebody asks for that; from then on it is larger and slower.  So what is inside the
  * interpreter is read here, in the three ways of its releases; any other release is
- * asked for dictionaries. */
+ * asked for dictionaries.  It must not know what the attributes are for. */
 #define Py_BUILD_CORE_MODULE 1
 #include "native.h"
 

@@ -1,8 +1,7 @@
-/* The module migrate.graph._native. */
+/* The module migrate.graph._native.
+ *
+ * It must not know what its types do. */
 #include "native.h"
-
-int visits_prepare(void);
-int records_prepare(void);
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,

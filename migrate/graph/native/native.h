@@ -1,7 +1,7 @@
 /* What the compiled parts of the graph have in common.
  *
  * Whatever is done here, plain Python beside it does too, with the same result; the
- * same tests are run with either.
+ * same tests are run with either.  It must not know what visits and records keep.
  */
 #ifndef MIGRATE_NATIVE_H
 #define MIGRATE_NATIVE_H
@@ -10,6 +10,11 @@
 #include <Python.h>
 #include <stdint.h>
 #include <string.h>
+
+/* Outside, nothing is seen of these files but the beginning of the module. */
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#endif
 
 /* Raised whenever compiled and plain code no longer fit each other. */
 #define NATIVE_VERSION 1
@@ -58,7 +63,14 @@ typedef struct {
 int read_attributes(PyObject *object, Attributes *attributes);
 void attributes_clear(Attributes *attributes);
 
+/* What the module shows, and what comes before that. */
 extern PyTypeObject VisitsType;
 extern PyTypeObject RecordsType;
+int visits_prepare(void);
+int records_prepare(void);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #endif

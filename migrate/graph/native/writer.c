@@ -1,4 +1,6 @@
-/* Values as MessagePack. */
+/* Values as MessagePack.
+ *
+ * It must not know what a record means. */
 #include "native.h"
 
 int

@@ -1,0 +1,65 @@
+/* The table of identities: which number an object has.
+ *
+ * It must not know what objects are, nor what becomes of them. */
+#include "visits.h"
+
+static int
+grow_table(Visits *self)
+{
+    size_t slots = self->slots ? self->slots * 2 : 1024;
+    uint32_t *table = PyMem_Calloc(slots, sizeof *table);
+    if (table == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    PyMem_Free(self->table);
+    self->table = table;
+    self->slots = slots;
+    Py_ssize_t count = PyList_GET_SIZE(self->objects);
+    for (Py_ssize_t number = 0; number < count; number++) {
+        size_t at = slot_of(PyList_GET_ITEM(self->objects, number), slots);
+        while (table[at])
+            at = (at + 1) & (slots - 1);
+        table[at] = (uint32_t)number + 1;
+    }
+    return 0;
+}
+
+int64_t
+find(Visits *self, PyObject *object)
+{
+    if (!self->slots)
+        return -1;
+    size_t at = slot_of(object, self->slots);
+    while (self->table[at]) {
+        uint32_t number = self->table[at] - 1;
+        if (PyList_GET_ITEM(self->objects, number) == object)
+            return number;
+        at = (at + 1) & (self->slots - 1);
+    }
+    return -1;
+}
+
+/* The number of an object, which it gets at the first time; -1 with an exception. */
+int64_t
+meet(Visits *self, PyObject *object)
+{
+    Py_ssize_t count = PyList_GET_SIZE(self->objects);
+    if ((size_t)count * 4 >= self->slots * 3 && grow_table(self) < 0)
+        return -1;
+    size_t at = slot_of(object, self->slots);
+    while (self->table[at]) {
+        uint32_t number = self->table[at] - 1;
+        if (PyList_GET_ITEM(self->objects, number) == object)
+            return number;
+        at = (at + 1) & (self->slots - 1);
+    }
+    if (count >= UINT32_MAX - 1) {
+        PyErr_SetString(PyExc_OverflowError, "too many objects");
+        return -1;
+    }
+    if (PyList_Append(self->objects, object) < 0)
+        return -1;
+    self->table[at] = (uint32_t)count + 1;
+    return count;
+}
