@@ -25,19 +25,21 @@ grow_table(Visits *self)
     return 0;
 }
 
+/* Where an object is in the table, or would be; there is a table. */
+static size_t
+place_of(Visits *self, PyObject *object)
+{
+    size_t at = slot_of(object, self->slots);
+    while (self->table[at] &&
+           PyList_GET_ITEM(self->objects, self->table[at] - 1) != object)
+        at = (at + 1) & (self->slots - 1);
+    return at;
+}
+
 int64_t
 find(Visits *self, PyObject *object)
 {
-    if (!self->slots)
-        return -1;
-    size_t at = slot_of(object, self->slots);
-    while (self->table[at]) {
-        uint32_t number = self->table[at] - 1;
-        if (PyList_GET_ITEM(self->objects, number) == object)
-            return number;
-        at = (at + 1) & (self->slots - 1);
-    }
-    return -1;
+    return self->slots ? (int64_t)self->table[place_of(self, object)] - 1 : -1;
 }
 
 /* The number of an object, which it gets at the first time; -1 with an exception. */
@@ -47,13 +49,9 @@ meet(Visits *self, PyObject *object)
     Py_ssize_t count = PyList_GET_SIZE(self->objects);
     if ((size_t)count * 4 >= self->slots * 3 && grow_table(self) < 0)
         return -1;
-    size_t at = slot_of(object, self->slots);
-    while (self->table[at]) {
-        uint32_t number = self->table[at] - 1;
-        if (PyList_GET_ITEM(self->objects, number) == object)
-            return number;
-        at = (at + 1) & (self->slots - 1);
-    }
+    size_t at = place_of(self, object);
+    if (self->table[at])
+        return self->table[at] - 1;
     if (count >= UINT32_MAX - 1) {
         PyErr_SetString(PyExc_OverflowError, "too many objects");
         return -1;

@@ -27,7 +27,6 @@ part_of(PyObject *kind, const char *name, PyObject **part)
 void
 forget_kind(Kind *kind)
 {
-    Py_CLEAR(kind->kind);
     Py_CLEAR(kind->blank);
     Py_CLEAR(kind->maker);
     Py_CLEAR(kind->known);
@@ -91,7 +90,6 @@ read_way(Kind *kind, PyObject *found)
 static int
 read_kind(Kind *kind, PyObject *found)
 {
-    Py_INCREF(kind->kind = found);
     if (read_flags(kind, found) < 0 || part_of(found, "blank", &kind->blank) < 0 ||
         part_of(found, "maker", &kind->maker) < 0 ||
         part_of(found, "known", &kind->known) < 0 ||
@@ -111,16 +109,11 @@ read_kind(Kind *kind, PyObject *found)
 int
 keep_kind(Records *self, PyObject *found)
 {
-    if (self->kind_count == self->kind_room) {
-        size_t room = self->kind_room ? self->kind_room * 2 : 64;
-        Kind *kinds = PyMem_Realloc(self->kinds, room * sizeof *kinds);
-        if (kinds == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        self->kinds = kinds;
-        self->kind_room = room;
-    }
+    Kind *kinds =
+        grown(self->kinds, self->kind_count, &self->kind_room, 64, sizeof *kinds);
+    if (kinds == NULL)
+        return -1;
+    self->kinds = kinds;
     Kind *kind = &self->kinds[self->kind_count];
     memset(kind, 0, sizeof *kind);
     if (read_kind(kind, found) < 0) {

@@ -39,6 +39,10 @@ typedef struct {
     size_t capacity;
 } Buffer;
 
+/* Items of which there may be one more: they have moved if there was no room for it,
+ * which is for twice as many then. NULL with an exception, and they stay. */
+void *grown(void *items, size_t count, size_t *room, size_t first, size_t size);
+
 int buffer_reserve(Buffer *buffer, size_t more);
 void buffer_clear(Buffer *buffer);
 

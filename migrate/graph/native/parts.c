@@ -41,16 +41,11 @@ take_part(Records *self, const unsigned char *at, uint64_t head, uint64_t count)
         if (!part.length)
             return wrong("a part of bytes is empty");
     }
-    if (self->part_count == self->part_room) {
-        size_t room = self->part_room ? self->part_room * 2 : 64;
-        Part *parts = PyMem_Realloc(self->parts, room * sizeof *parts);
-        if (parts == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        self->parts = parts;
-        self->part_room = room;
-    }
+    Part *parts =
+        grown(self->parts, self->part_count, &self->part_room, 64, sizeof *parts);
+    if (parts == NULL)
+        return -1;
+    self->parts = parts;
     self->parts[self->part_count++] = part;
     return 0;
 }

@@ -7,16 +7,11 @@
 int
 await(Records *self, size_t number)
 {
-    if (self->pending_count == self->pending_room) {
-        size_t room = self->pending_room ? self->pending_room * 2 : 1024;
-        Pending *pending = PyMem_Realloc(self->pending, room * sizeof *pending);
-        if (pending == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        self->pending = pending;
-        self->pending_room = room;
-    }
+    Pending *pending = grown(self->pending, self->pending_count, &self->pending_room,
+                             1024, sizeof *pending);
+    if (pending == NULL)
+        return -1;
+    self->pending = pending;
     self->pending[self->pending_count++] = (Pending){(uint32_t)number, 0};
     return 0;
 }

@@ -38,16 +38,10 @@ queue(Visits *self, uint32_t parent)
     if (reserve_marks(self, count) < 0)
         return -1;
     Ranges *into = count - known > FEW ? &self->many : &self->few;
-    if (into->count == into->room) {
-        size_t room = into->room ? into->room * 2 : 64;
-        Range *ranges = PyMem_Realloc(into->ranges, room * sizeof *ranges);
-        if (ranges == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        into->ranges = ranges;
-        into->room = room;
-    }
+    Range *ranges = grown(into->ranges, into->count, &into->room, 64, sizeof *ranges);
+    if (ranges == NULL)
+        return -1;
+    into->ranges = ranges;
     into->ranges[into->count++] = (Range){(uint32_t)known, (uint32_t)count};
     memset(self->flags + known, 0, count - known);
     for (size_t number = known; self->rows != Py_None && number < count; number++) {
@@ -132,16 +126,11 @@ note(Visits *self, int64_t needed)
         ((size_t)needed < self->known && self->flags[needed] & VISITED &&
          !(self->flags[needed] & NEEDY)))
         return 0;
-    if (self->mention_count == self->mention_room) {
-        size_t room = self->mention_room ? self->mention_room * 2 : 1024;
-        uint32_t *found = PyMem_Realloc(self->mentions, room * sizeof *found);
-        if (found == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        self->mentions = found;
-        self->mention_room = room;
-    }
+    uint32_t *found = grown(self->mentions, self->mention_count, &self->mention_room,
+                            1024, sizeof *found);
+    if (found == NULL)
+        return -1;
+    self->mentions = found;
     self->mentions[self->mention_count++] = (uint32_t)needed;
     return 0;
 }

@@ -106,16 +106,11 @@ keep_row(Records *self, const unsigned char *at, uint64_t head, uint64_t element
 static int
 reserve_extension(Records *self)
 {
-    if (self->extension_count < self->extension_room)
-        return 0;
-    size_t room = self->extension_room ? self->extension_room * 2 : 64;
-    Extension *all = PyMem_Realloc(self->extensions, room * sizeof *all);
-    if (all == NULL) {
-        PyErr_NoMemory();
+    Extension *all = grown(self->extensions, self->extension_count,
+                           &self->extension_room, 64, sizeof *all);
+    if (all == NULL)
         return -1;
-    }
     self->extensions = all;
-    self->extension_room = room;
     return 0;
 }
 

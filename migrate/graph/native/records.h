@@ -38,7 +38,6 @@ enum { GENERIC, SWIFT, ADAPTED, DIRECT };
 /* What becomes of the records of one head. */
 typedef struct {
     int way;
-    PyObject *kind;
     PyObject *blank;  /* makes an object; NULL if it needs more */
     PyObject *maker;  /* makes one of a class and arguments */
     PyObject *known;  /* the class, where it goes by name */

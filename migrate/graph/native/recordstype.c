@@ -123,7 +123,6 @@ records_traverse(Records *self, visitproc visit, void *arg)
     Py_VISIT(self->extended);
     for (size_t i = 0; i < self->kind_count; i++) {
         Kind *kind = &self->kinds[i];
-        Py_VISIT(kind->kind);
         Py_VISIT(kind->blank);
         Py_VISIT(kind->maker);
         Py_VISIT(kind->known);

@@ -3,6 +3,21 @@
  * It must not know what a record means. */
 #include "native.h"
 
+void *
+grown(void *items, size_t count, size_t *room, size_t first, size_t size)
+{
+    if (count < *room)
+        return items;
+    size_t more = *room ? *room * 2 : first;
+    void *moved = PyMem_Realloc(items, more * size);
+    if (moved == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    *room = more;
+    return moved;
+}
+
 int
 buffer_reserve(Buffer *buffer, size_t more)
 {
