@@ -8,8 +8,8 @@ It must not know what can be claimed, nor how a service is moved.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.internet.protocol import connectionDone
@@ -44,6 +44,13 @@ from migrate.wire import (
     Welcome,
 )
 
+Answering: TypeAlias = "Callable[[Mapping[str, Any]], Any]"
+"""
+Takes the arguments of an operator's question, and returns the answer, a dictionary of
+strings, numbers, lists and such dictionaries, or a L{Deferred} of it; raises a
+L{MigrationError}, or has the Deferred fail with one, if it cannot be done.
+"""
+
 
 class IHouse(Protocol):
     """
@@ -58,6 +65,12 @@ class IHouse(Protocol):
     serializers: Mapping[str, ISerializer]
     secondary: bytes
     unasked: int
+
+    @property
+    def answers(self) -> Mapping[str, Answering]:
+        """
+        What finds the answers to an operator's questions, by the names of these.
+        """
 
     def states(self) -> Mapping[str, str]:
         """

@@ -14,12 +14,10 @@ from typing import Any
 import attrs
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from migrate.control import DEFAULT
 from migrate.errors import (
-    ControlError,
     MalformedTable,
     MigrationError,
     ServiceUnavailable,
@@ -29,6 +27,7 @@ from migrate.following import Following
 from migrate.handover import State
 from migrate.heir import ControlHeir
 from migrate.identity import Login
+from migrate.meeting import meet
 from migrate.offers import attach
 from migrate.policies import Policies
 from migrate.prediction import Budget, Prediction, milliseconds, predict
@@ -42,23 +41,6 @@ MEETINGS = 4
 """
 How often an origin is met at most while connections follow.
 """
-
-
-class _Once(Factory):
-    """
-    Gives the one protocol that there is to the one connection that is made.
-    """
-
-    noisy = False
-
-    def __init__(self, protocol: RecipientConversation) -> None:
-        self._protocol = protocol
-
-    def buildProtocol(self, addr: object) -> RecipientConversation:
-        """
-        See L{twisted.internet.interfaces.IProtocolFactory}.
-        """
-        return self._protocol
 
 
 def _same(thing: object) -> object:
@@ -252,20 +234,7 @@ class MigrationClient(ControlHeir):
                 return
 
     async def _meet(self, conversation: RecipientConversation) -> None:
-        """
-        Connect to the origin.
-
-        @raise MigrationError: it is not there, or does not trust this process.
-        """
-        ready = conversation.ready()
-        try:
-            await self.origin.connect(self.reactor, _Once(conversation))
-        except Exception as error:
-            raise ControlError(
-                f"nobody answers at {self.origin}: {error}; is migrate-server running "
-                "there?"
-            ) from error
-        await ready
+        await meet(self.origin, conversation)
 
     async def _deal(self, name: str, conversation: RecipientConversation) -> None:
         """

@@ -22,6 +22,7 @@ The tree::
     +-- PeerTimeout              the peer did not answer by its deadline
     +-- NotTrusted               the peer is not who it should be
     +-- TooManyPeers             this process talks to as many as it may
+    +-- CannotAnswer             an operator's question that has no answer here
     +-- PauseTooLong             a service would stand still for longer than it may
     +-- DescriptorLimit          this process may not open that many
     +-- MemoryShortage           this process has no memory for it
@@ -129,6 +130,12 @@ class ConnectionsWait(CannotMigrateYet):
 class Objection(MigrationError):
     """
     The application was asked, and will not have its service moved now.
+    """
+
+
+class CannotAnswer(MigrationError):
+    """
+    What an operator asked of a process, it does not know or cannot do.
     """
 
 

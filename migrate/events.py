@@ -48,6 +48,10 @@ class State(enum.Enum):
     """Recipient: the secondary transport is being made."""
     IDLE = "idle"
     """Recipient: may claim."""
+    ANSWERING = "answering"
+    """Origin: an operator's question came; the answer is being found."""
+    ASKING = "asking"
+    """Recipient: waits for the answer to an operator's question."""
     REPORTING = "reporting"
     """Recipient: waits for the origin's report."""
     CLAIMING = "claiming"
@@ -83,6 +87,8 @@ class Event(enum.Enum):
     SERVICES = "Services"
     CLAIM = "Claim"
     CHECK = "Check"
+    QUESTION = "Question"
+    ANSWER = "Answer"
     NAMES = "NamesPart"
     MANIFEST = "Manifest"
     READY = "Ready"
@@ -112,6 +118,8 @@ class Event(enum.Enum):
     """Recipient: ask what would move."""
     TRIED = "-tried"
     """Recipient: a copy of the graph could be made."""
+    WONDER = "-wonder"
+    """Recipient: ask an operator's question."""
     WANT = "-want"
     """Recipient: claim a service."""
     ASK = "-ask"
@@ -169,6 +177,14 @@ class Effect(enum.Enum):
     """Origin: tell what is published."""
     REPORT_SERVICES = enum.auto()
     """Recipient: what is published has been told."""
+    SEND_QUESTION = enum.auto()
+    """Recipient: ask an operator's question."""
+    FIND_ANSWER = enum.auto()
+    """Origin: do what was asked for, or find out what was asked."""
+    SEND_ANSWER = enum.auto()
+    """Origin: tell what was found."""
+    NOTE_ANSWER = enum.auto()
+    """Recipient: the answer has been told."""
     SEND_CLAIM = enum.auto()
     """Recipient: claim a service."""
     RESERVE = enum.auto()

@@ -15,8 +15,9 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from migrate.admission import IHouse, OriginAdmission
+from migrate.admission import IHouse
 from migrate.announcement import Announcement
+from migrate.answers import OriginAnswers
 from migrate.conversation import errorOf
 from migrate.errors import (
     CannotMigrateYet,
@@ -55,7 +56,7 @@ walks.
 """
 
 
-class OriginGrant(OriginAdmission):
+class OriginGrant(OriginAnswers):
     """
     One conversation up to the recipient's word that it is ready.
 

@@ -198,6 +198,28 @@ class Check(Message, frozen=True):
     provides: Annotated[list[Label], msgspec.Meta(max_length=MAX_RESOURCES)] = []
 
 
+class Question(Message, frozen=True):
+    """
+    An operator asks the process for something, or asks it to do something.
+
+    @ivar question: what it is: a name that the origin knows.
+    @ivar arguments: what it is to be asked with.
+    """
+
+    question: Label
+    arguments: Annotated[dict[Label, object], msgspec.Meta(max_length=64)] = {}
+
+
+class Answer(Message, frozen=True):
+    """
+    The answer to L{Question}; otherwise it is L{Refused}.
+
+    @ivar answer: what is to be known, by name.
+    """
+
+    answer: dict[str, object]
+
+
 class Waiting(Message, frozen=True):
     """
     The service cannot move at this instant, but will be able to.  The origin
@@ -360,6 +382,8 @@ MESSAGES: tuple[type[Message], ...] = (
     Services,
     Claim,
     Check,
+    Question,
+    Answer,
     Waiting,
     NamesPart,
     Manifest,

@@ -259,11 +259,15 @@ class RecipientConversation(RecipientRequest):
         """
         Tell whoever waits that it will not be.
         """
-        waiting: list[Deferred[Any] | None] = [self._claimed, self._inquiry]
+        waiting: list[Deferred[Any] | None] = [
+            self._claimed,
+            self._inquiry,
+            self._answer,
+        ]
         if self.machine.state is State.CLOSED:
             waiting += [self._ready, self._listing]
             self._ready = self._listing = None
-        self._claimed = self._inquiry = self._wish = None
+        self._claimed = self._inquiry = self._answer = self._wish = None
         for each in waiting:
             if each is not None and not each.called:
                 each.errback(error)

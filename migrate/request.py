@@ -30,10 +30,10 @@ from migrate.graph.survey import Survey
 from migrate.handover import Event, State
 from migrate.identity import Login, isOwn
 from migrate.interfaces import ILoader, ISerializer
-from migrate.introduction import RecipientIntroduction
 from migrate.limits import MANIFEST
 from migrate.model import Named
 from migrate.progress import Amount, Untold
+from migrate.questions import RecipientQuestions
 from migrate.resources import Provision
 from migrate.wire import (
     MAX_NAMES,
@@ -53,7 +53,7 @@ from migrate.wire import (
 from migrate.wish import Inquiry, Wish
 
 
-class RecipientRequest(RecipientIntroduction):
+class RecipientRequest(RecipientQuestions):
     """
     The recipient's end of one conversation, up to its word that it is ready.
     """
@@ -137,6 +137,7 @@ class RecipientRequest(RecipientIntroduction):
             # Only while the origin is to tell what it publishes.
             State.IDLE: preparing,
             State.REPORTING: preparing,
+            State.ASKING: preparing,
             # The application there may take its time, and so may the audit.
             State.CLAIMING: 2 * preparing + wait,
             State.PREPARING: preparing,

@@ -23,7 +23,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
 from migrate.adapters import installedRegistry
-from migrate.admission import OriginAdmission
+from migrate.admission import Answering, OriginAdmission
 from migrate.control import DEFAULT, ControlAddress
 from migrate.conversation import Deadlines
 from migrate.credentials import UserPolicy
@@ -46,6 +46,7 @@ from migrate.limits import Complaints, Limits
 from migrate.offers import Offers
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
+from migrate.status import status
 from migrate.transfer import Moved, Offer, Write
 
 CONTROL = "(control)"
@@ -116,6 +117,8 @@ class MigrationServer(MultiService):
     @ivar resources: what finds the objects that a recipient may have of its own,
         by name, beside those that a service names
         (L{migrate.interfaces.INamedResources}).
+    @ivar answers: what finds the answers to an operator's questions, by the names of
+        these.
     @ivar unasked: how many descriptors came where only messages may; they were
         closed at once.
     @ivar whenEmpty: called once everything published is gone, and the control
@@ -169,6 +172,7 @@ class MigrationServer(MultiService):
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
         self.resources: dict[str, Callable[[], object]] = {}
+        self.answers: dict[str, Answering] = {"status": lambda _: status(self)}
         self._offers = Offers(
             self,
             self.publication,

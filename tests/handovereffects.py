@@ -168,6 +168,10 @@ class Performer:
     doSurvey = _says(Event.REPORT)
     doSendReport = _says(Event.REPORT)
     doNoteReport = _passes
+    doSendQuestion = _says(Event.QUESTION)
+    doFindAnswer = _passes
+    doSendAnswer = _says(Event.ANSWER)
+    doNoteAnswer = _passes
     doSendRehearsed = _says(Event.REHEARSED)
 
     def doSendCopy(self, world: World, role: Role) -> list[Outcome]:

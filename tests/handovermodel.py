@@ -52,6 +52,7 @@ TIMED: Mapping[Role, frozenset[State]] = {
             State.ATTACHING,
             State.IDLE,
             State.REPORTING,
+            State.ASKING,
             State.CLAIMING,
             State.PREPARING,
             State.RECEIVING,
@@ -199,6 +200,10 @@ class Model(Performer):
             for event in (Event.ADMIT, Event.DENY):
                 answered = world.put(role, queue=(event,))
                 yield Move("local", role, f"answer {event.value}", answered)
+        if side.state is State.ANSWERING:
+            for event in (Event.ADMIT, Event.DENY):
+                found = world.put(role, queue=(event,))
+                yield Move("local", role, f"found {event.value}", found)
         if side.state is State.WAITING:
             over = world.put(role, queue=(Event.AGAIN,))
             yield Move("local", role, "again", over)
@@ -229,6 +234,8 @@ class Model(Performer):
         if budget.checks:
             asked = world.spend("checks").put(role, queue=(Event.INQUIRE,))
             yield Move("local", role, "inquire", asked)
+            asked = world.spend("checks").put(role, queue=(Event.WONDER,))
+            yield Move("local", role, "wonder", asked)
         closed = world.put(role, open=False)._replace(toRecipient=())
         yield Move("local", role, "close", closed)
 

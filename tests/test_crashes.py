@@ -75,6 +75,10 @@ MAX_PAUSE = ("--max-pause", "60s")
 
 #: What only a move that fails, waits or is rehearsed, or a login, performs.
 OTHERS = {
+    Effect.SEND_QUESTION,
+    Effect.FIND_ANSWER,
+    Effect.SEND_ANSWER,
+    Effect.NOTE_ANSWER,
     Effect.SEND_WAITING,
     Effect.AWAIT,
     Effect.NOTE_WAITING,

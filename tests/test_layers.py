@@ -18,7 +18,7 @@ from migrate.adapters import DEFERRED
 #: The layers from the bottom up.  What shares a line knows nothing of each
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
-    "errors progress",
+    "errors progress status",
     "life holders appending",
     "model limits events",
     "interfaces",
@@ -48,9 +48,10 @@ LAYERS = (
     "conversation",
     "announcement",
     "admission introduction",
+    "answers questions",
     "grant request",
     "origin recipient",
-    "server prediction",
+    "server prediction meeting",
     "following heir",
     "client",
     "inquirer",

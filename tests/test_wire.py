@@ -68,6 +68,10 @@ EXAMPLES: dict[type[wire.Message], st.SearchStrategy[wire.Message]] = {
         st.dictionaries(_text, _count, max_size=3),
         st.dictionaries(_text, _seconds, max_size=3),
     ),
+    wire.Question: st.builds(
+        wire.Question, _text, st.dictionaries(_text, _count, max_size=3)
+    ),
+    wire.Answer: st.builds(wire.Answer, st.dictionaries(_text, _count, max_size=3)),
     wire.Ready: st.builds(wire.Ready),
     wire.Refused: st.builds(wire.Refused, _text, _text),
     wire.Records: st.builds(wire.Records, st.binary(max_size=400)),
