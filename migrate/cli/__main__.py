@@ -1,0 +1,7 @@
+"""
+C{python -m migrate.cli} is C{txmigrate}, of this very Python and this very checkout.
+"""
+
+from migrate.cli.main import main
+
+main(prog_name="txmigrate")
