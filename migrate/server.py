@@ -43,10 +43,12 @@ from migrate.graph import Environment, PickleSerializer, Registry, TableSerializ
 from migrate.handover import Event
 from migrate.interfaces import IDump, ISerializer
 from migrate.limits import Complaints, Limits
+from migrate.notify import Notifier
 from migrate.offers import Offers
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
 from migrate.status import status
+from migrate.supervision import Supervision
 from migrate.transfer import Moved, Offer, Write
 
 CONTROL = "(control)"
@@ -119,6 +121,7 @@ class MigrationServer(MultiService):
         (L{migrate.interfaces.INamedResources}).
     @ivar answers: what finds the answers to an operator's questions, by the names of
         these.
+    @ivar supervision: what is said to this process's supervisor.
     @ivar unasked: how many descriptors came where only messages may; they were
         closed at once.
     @ivar whenEmpty: called once everything published is gone, and the control
@@ -141,6 +144,7 @@ class MigrationServer(MultiService):
         deadlines: Deadlines | None = None,
         fence: bool = True,
         limits: Limits | None = None,
+        notifier: Notifier | None = None,
         whenEmpty: Callable[[], None] | None = None,
     ) -> None:
         """
@@ -150,6 +154,7 @@ class MigrationServer(MultiService):
             be killed, so that its services can go on here; otherwise they wait
             for it.
         @param limits: how many peers there may be at a time.
+        @param notifier: what speaks to this process's supervisor; none by default.
         @param policy: whose processes may take services over by the kernel's
             word; this user's own and root's by default.
         @param checkers: who may over TCP, as C{strcred} makes them.
@@ -172,13 +177,18 @@ class MigrationServer(MultiService):
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
         self.resources: dict[str, Callable[[], object]] = {}
-        self.answers: dict[str, Answering] = {"status": lambda _: status(self)}
+        self.supervision = Supervision(self, notifier or Notifier())
+        self.answers: dict[str, Answering] = {
+            "status": lambda _: status(self),
+            "supervisor": self.supervision.admit,
+        }
         self._offers = Offers(
             self,
             self.publication,
             self.resources,
             self.environment,
             self._endIfEmpty,
+            self.supervision.returned,
         )
         self.conversations: set[OriginAdmission] = set()
         self.unasked = 0
@@ -220,6 +230,8 @@ class MigrationServer(MultiService):
         """
         super().startService()  # type: ignore[no-untyped-call]
         self.listen()
+        if self.port is not None:
+            self.reactor.callWhenRunning(self.supervision.began)
 
     def listen(self) -> None:
         """
@@ -259,6 +271,7 @@ class MigrationServer(MultiService):
         """
         See L{IService}.
         """
+        self.supervision.ending()
         port, self.port = self.port, None
         if port is not None:
             port.stopListening()
@@ -406,6 +419,7 @@ class MigrationServer(MultiService):
         """
         if self._offers.note(report):
             return
+        self.supervision.moved(report.pid)
         self._log.info(
             "moved {service} to process {pid} in {ms:.2f} ms: {objects} objects, "
             "{descriptors} descriptors, {bytes} bytes ({steps}){predicted}",
