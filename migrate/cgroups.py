@@ -24,25 +24,24 @@ The one hierarchy of the new kind.
 """
 
 
-def cgroupOf(pid: int, proc: Path = Path("/proc")) -> str:
-    """
-    @return: the control group that a supervisor knows a process by: that of the
-        hierarchy named C{systemd}, or else the unified one.  Empty if there is none,
-        or no such process.
-    """
-    groups = groupsOf(pid, proc)
-    return groups.get(NAMED, groups.get(UNIFIED, ""))
-
-
 def groupsOf(pid: int, proc: Path = Path("/proc")) -> dict[str, str]:
     """
-    @return: the control group of a process in each hierarchy, by the name of that.
+    @return: the control groups that a supervisor may know a process by, by the name of
+        the hierarchy.
     """
     try:
         lines = (proc / str(pid) / "cgroup").read_text().splitlines()
     except OSError:
         return {}
-    return {name: path for _, name, path in (line.split(":", 2) for line in lines)}
+    groups = {name: path for _, name, path in (line.split(":", 2) for line in lines)}
+    return {name: groups[name] for name in (NAMED, UNIFIED) if name in groups}
+
+
+def spoken(groups: dict[str, str]) -> str:
+    """
+    @return: the one that tells most, for a person.
+    """
+    return max(groups.values(), key=len, default="none")
 
 
 def attach(pid: int, proc: Path = Path("/proc")) -> bool:
@@ -53,12 +52,12 @@ def attach(pid: int, proc: Path = Path("/proc")) -> bool:
     @return: whether it is in them.
     """
     own, its = groupsOf(os.getpid(), proc), groupsOf(pid, proc)
-    for name, root, where in mounted(proc / "self" / "mountinfo"):
-        if name not in own or own[name] == its.get(name):
+    hierarchies = mounted(proc / "self" / "mountinfo")
+    for name in own:
+        if own[name] == its.get(name):
             continue
-        file = where / os.path.relpath(own[name], root) / "cgroup.procs"
         try:
-            file.write_text(str(pid))
+            _enter(pid, own[name], hierarchies.get(name, []))
         except OSError as error:
             _log.warn(
                 "process {pid} is not of the control group {group}: {why}",
@@ -70,18 +69,32 @@ def attach(pid: int, proc: Path = Path("/proc")) -> bool:
     return True
 
 
-def mounted(mountinfo: Path) -> list[tuple[str, str, Path]]:
+def _enter(pid: int, group: str, places: list[tuple[str, Path]]) -> None:
     """
-    @return: for every mounted hierarchy by which a supervisor knows processes its name,
-        the group that is mounted, and where.
+    @param places: where the hierarchy is mounted, with the group that is its top there.
+    @raise OSError: it is not there, or may not be written to.
     """
-    found = []
+    files = [at / os.path.relpath(group, top) / "cgroup.procs" for top, at in places]
+    for file in files:
+        if file.exists():
+            file.write_text(str(pid))
+            return
+    tried = ", ".join(map(str, files)) or "no hierarchy is mounted"
+    raise FileNotFoundError(f"it is not there ({tried})")
+
+
+def mounted(mountinfo: Path) -> dict[str, list[tuple[str, Path]]]:
+    """
+    @return: where each hierarchy by which a supervisor knows processes is mounted, by
+        its name: the group that is the top there, and the directory.
+    """
+    found: dict[str, list[tuple[str, Path]]] = {NAMED: [], UNIFIED: []}
     for line in mountinfo.read_text().splitlines():
         fields, _, rest = line.partition(" - ")
-        root, where = fields.split()[3:5]
+        top, where = fields.split()[3:5]
         kind, _, options = rest.split(" ", 2)
         if kind == "cgroup2":
-            found.append((UNIFIED, root, Path(where)))
+            found[UNIFIED].append((top, Path(where)))
         elif kind == "cgroup" and NAMED in options.split(","):
-            found.append((NAMED, root, Path(where)))
+            found[NAMED].append((top, Path(where)))
     return found

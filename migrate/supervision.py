@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import attrs
 from twisted.internet.task import LoopingCall
 
-from migrate.cgroups import attach, cgroupOf
+from migrate.cgroups import attach, groupsOf, spoken
 from migrate.errors import CannotFollow
 from migrate.notify import Notifier
 
@@ -115,13 +115,13 @@ class Supervision:
         if not self.notifier:
             return {}
         pid = int(str(asking.get("pid", 0)))
-        own, its = cgroupOf(os.getpid()), cgroupOf(pid)
+        own, its = groupsOf(os.getpid()), groupsOf(pid)
         if own != its:
             if asking.get("supervised"):
                 self._strangers.add(pid)
                 return {}
             if os.geteuid() != 0:
-                raise CannotFollow(_REFUSAL.format(own=own, its=its or "none"))
+                raise CannotFollow(_REFUSAL.format(own=spoken(own), its=spoken(its)))
         return {"address": self.notifier.address, "watchdog": self.notifier.watchdog}
 
     def succeed(self, answer: Mapping[str, object]) -> None:
