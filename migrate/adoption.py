@@ -43,24 +43,18 @@ def isListening(skt: socket.socket) -> bool:
     return not dict(poller.poll(0)).get(skt.fileno(), 0) & select.POLLHUP
 
 
-def begin(port: Any, skt: socket.socket, held: bool) -> list[Callable[[], None]]:
+def begin(port: Any, skt: socket.socket) -> list[Callable[[], None]]:
     """
-    Have a port listen by a socket that listens already.  It must not have been started.
+    Have a port listen by a socket that listens already, as one that is not this
+    process's own: see L{disown}.  It must not have been started.
 
     @param port: a TCP, UNIX, UDP or UNIX datagram port of Twisted.
     @param skt: does not block, and belongs to the port from now on.
-    @param held: whether it is not to take anything from the socket, nor to change
-        what clients see of it, until what is returned has been called.
-    @return: what is left to do, in order.
+    @return: what is left to do, in order, once it is this process's own.
     """
     later = _beginUNIX(port, skt) if _isUNIX(port) else _beginInternet(port, skt)
-    if held:
-        port.stopReading()
-        later.append(port.startReading)
-        return later
-    for each in later:
-        each()
-    return []
+    disown(port)
+    return [partial(own, port), *later]
 
 
 def _isUNIX(port: Any) -> bool:
@@ -70,8 +64,6 @@ def _isUNIX(port: Any) -> bool:
 def _beginInternet(port: Any, skt: socket.socket) -> list[Callable[[], None]]:
     port._preexistingSocket = skt
     port.startListening()
-    # It would leave it to others to end the listening, as it did not begin it.
-    port.__dict__.pop("_shouldShutdown", None)
     return []
 
 
@@ -149,13 +141,20 @@ def takeBack(port: Any) -> None:
     """
     Undo L{letGo}: the other process is no more.  It accepts again.
     """
-    port.__dict__.pop("_shouldShutdown", None)
+    own(port)
     if isinstance(port, unix.Port):
-        port.__dict__.pop("connectionLost", None)
         listenAgain(port)
         if port.lockFile is not None:
             lock(port)()
     port.startReading()
+
+
+def own(port: Any) -> None:
+    """
+    Have a port end the listening for good when it is told to stop.
+    """
+    for name in ("_shouldShutdown", "connectionLost"):
+        vars(port).pop(name, None)
 
 
 def isPort(found: object) -> bool:

@@ -23,7 +23,7 @@ from typing import Any
 import attrs
 from twisted.internet import tcp, udp, unix
 
-from migrate.adoption import begin, disown, lock
+from migrate.adoption import begin, lock
 from migrate.listeners import (
     DATAGRAM,
     STREAM,
@@ -43,9 +43,11 @@ class InheritedSockets:
     @ivar sockets: all of them.
     @ivar reactor: whose they are to be.
     @ivar held: whether ports take nothing from them before L{release}.
-    @ivar owned: whether these ports, when they are stopped, end the listening for
-        good, and remove the path, as if they had been bound here.  Otherwise only this
-        process's descriptor is closed.
+    @ivar owned: whether these ports are this process's own from the beginning, if they
+        are not held: when they are stopped they end the listening for good, and remove
+        the path, as if they had been bound here.  Otherwise only this process's
+        descriptor is closed, and nothing is changed that clients see; until L{release},
+        if that is ever called.
     """
 
     sockets: list[InheritedSocket]
@@ -97,11 +99,21 @@ class InheritedSockets:
 
     def _begin(self, found: InheritedSocket, port: Any) -> Any:
         found.port = port
-        later = begin(port, found.take(), self.held)
-        self._later += [(port, action) for action in later]
-        if not self.owned:
-            disown(port)
+        self._wait(port, begin(port, found.take()))
         return port
+
+    def _wait(self, port: Any, later: list[Callable[[], None]]) -> None:
+        """
+        @param later: what is to be done once a port is this process's own.
+        """
+        if self.held:
+            port.stopReading()
+            later = [*later, port.startReading]
+        elif self.owned:
+            for each in later:
+                each()
+            return
+        self._later += [(port, each) for each in later]
 
     def _listenTCP(
         self, port: Any, factory: Any, backlog: int = 50, interface: str = ""
@@ -128,9 +140,7 @@ class InheritedSockets:
         made = unix.Port(address, factory, backlog, mode, self.reactor, wantPID)
         self._begin(found, made)
         if wantPID:
-            self._later.append((made, lock(made)))
-        if not self.held:
-            self.release()
+            self._wait(made, [lock(made)])
         return made
 
     def _listenUDP(
@@ -190,8 +200,7 @@ class InheritedSockets:
                 each.close()
                 each.port = port
                 if self.held:
-                    port.stopReading()
-                    self._later.append((port, port.startReading))
+                    self._wait(port, [])
         return port
 
     # What became of them.
@@ -210,7 +219,8 @@ class InheritedSockets:
 
     def release(self) -> None:
         """
-        From now on the ports take what comes, those that have not been stopped.
+        From now on the ports are this process's own, and take what comes; those that
+        have not been stopped.
         """
         later, self._later = self._later, []
         for port, action in later:
