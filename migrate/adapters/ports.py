@@ -113,8 +113,8 @@ class LockAdapter:
         giveAttributes(obj, attributes)
         obj.name = samePath(obj.name, state[DIRECTORY])
         if obj.locked:
-            loading.onDiscard(partial(_abandonLock, obj))
-            loading.onAdopt(partial(_takeLock, obj, state[OWNER]))
+            loading.onDiscard(partial(abandonLock, obj))
+            loading.onAdopt(partial(takeLock, obj, state[OWNER]))
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
@@ -122,10 +122,10 @@ class LockAdapter:
         """
         if not obj.locked:
             return Actions()
-        return Actions(release=partial(_abandonLock, obj))
+        return Actions(release=partial(abandonLock, obj))
 
 
-def _takeLock(lock: Any, owner: int) -> None:
+def takeLock(lock: Any, owner: int) -> None:
     """
     Have the link name this process instead of C{owner}, without an instant at
     which there is none.
@@ -151,7 +151,7 @@ def _takeLock(lock: Any, owner: int) -> None:
         _log.failure("The lock {name!r} could not be taken over", name=lock.name)
 
 
-def _abandonLock(lock: Any) -> None:
+def abandonLock(lock: Any) -> None:
     """
     Let this process's lock object never touch the link again.
     """
