@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from twisted.python import usage
 
+from migrate.activation import Activation
 from migrate.adapters.prompts import keepEverySource
+from migrate.control import DEFAULT, ControlAddress
 from migrate.errors import MigrationError
 from migrate.outcome import Outcome, PidFile
 from migrate.server import MigrationServer
@@ -75,13 +77,43 @@ class CommandLineServer(MigrationServer):
 
     outcome: Outcome
     pidFile: PidFile
+    activation: Activation
+    activated: ControlAddress | None = None
+
+    def activate(self, default: bool) -> None:
+        """
+        Have what the supervisor listens on.
+
+        @param default: whether nobody has said where the control endpoint is to be.
+        @raise migrate.errors.ControlError: it is not what the supervisor has.
+        """
+        self.activation = Activation.fromEnvironment(self.reactor)
+        self.activated = self.activation.control(self.control, default)
+
+    def privilegedStartService(self) -> None:
+        """
+        See L{MigrationServer}.
+        """
+        with self.activation.standing():
+            super().privilegedStartService()  # type: ignore[no-untyped-call]
+
+    def listen(self) -> None:
+        """
+        See L{MigrationServer.listen}.
+        """
+        if self.activated is not None and self.port is None:
+            self.control = self.activated
+            self.serve(self.activation.listen(self.activated, self.controlFactory))
+        super().listen()
 
     def startService(self) -> None:
         """
         See L{MigrationServer.startService}.
         """
         try:
-            super().startService()
+            with self.activation.standing():
+                super().startService()
+            self.activation.settle()
         except MigrationError as error:
             self.pidFile.remove()
             self.outcome.leave(f"migrate-server: {error}")
@@ -99,11 +131,13 @@ def makeService(options: Options) -> MigrationServer:
     outcome = Outcome(twistd)
     try:
         server = CommandLineServer(options["control"], **options.common())
+        server.activate(options["control"] == DEFAULT)
         server.resources.update(resourcesOf(options))
-        for name, dotted in options["services"]:
-            server.publish(name, serviceOf(dotted))
-        for name, commandLine in options["plugins"]:
-            server.publish(name, pluginService(commandLine, twistd))
+        with server.activation.standing():
+            for name, dotted in options["services"]:
+                server.publish(name, serviceOf(dotted))
+            for name, commandLine in options["plugins"]:
+                server.publish(name, pluginService(commandLine, twistd))
     except (MigrationError, ValueError, usage.UsageError) as error:
         outcome.leave(f"migrate-server: {error}")
     server.outcome = outcome

@@ -21,7 +21,7 @@ from tests.processes import NeverCame, Processes
 #: Where systemd may be: it is no command for people, and not on their path.
 PLACES = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 
-#: In a control group and namespaces of its own; what is left of the group is taken away.
+#: In a control group and namespaces of its own; what is left of the group is removed.
 OUTER = r"""
 set -e
 groups=$(mktemp -d)
@@ -94,7 +94,10 @@ class Systemd:
             "SYSTEMD": systemd,
         }
         self.process = self.processes.start(
-            ["unshare", "--mount", "sh", "-ec", OUTER], self.directory, environment, pty=True
+            ["unshare", "--mount", "sh", "-ec", OUTER],
+            self.directory,
+            environment,
+            pty=True,
         )
         testCase.addCleanup(self.stop)
         try:

@@ -59,7 +59,7 @@ LAYERS = (
     "inquirer",
     "supervisor",
     "testing",
-    "tap outcome bar",
+    "tap outcome bar activation",
     "commandline",
     "tapserver tapclient cli",
 )
