@@ -8,7 +8,7 @@ It must not know how a supervisor is spoken to, nor how services move.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import attrs
@@ -41,6 +41,10 @@ def listed(names: list[str]) -> str:
     return ", ".join(names) or "nothing"
 
 
+def _isRoot() -> bool:
+    return os.geteuid() == 0
+
+
 @attrs.define(eq=False)
 class Supervision:
     """
@@ -48,12 +52,14 @@ class Supervision:
 
     @ivar server: what is supervised.
     @ivar notifier: what speaks to the supervisor.
+    @ivar isRoot: whether this process may put others into its control group.
     @ivar successor: the process that serves in place of this one; 0 while this one
         does.
     """
 
     server: ISupervised
     notifier: Notifier = attrs.field(factory=Notifier)
+    isRoot: Callable[[], bool] = _isRoot
     successor: int = attrs.field(default=0, init=False)
     _strangers: set[int] = attrs.field(factory=set, init=False)
     _watchdog: LoopingCall | None = attrs.field(default=None, init=False)
@@ -120,7 +126,7 @@ class Supervision:
             if asking.get("supervised"):
                 self._strangers.add(pid)
                 return {}
-            if os.geteuid() != 0:
+            if not self.isRoot():
                 raise CannotFollow(_REFUSAL.format(own=spoken(own), its=spoken(its)))
         return {"address": self.notifier.address, "watchdog": self.notifier.watchdog}
 
