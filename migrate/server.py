@@ -46,6 +46,7 @@ from migrate.limits import Complaints, Limits
 from migrate.offers import Offers
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
+from migrate.started import Started
 from migrate.status import status
 from migrate.transfer import Moved, Offer, Write
 
@@ -117,6 +118,7 @@ class MigrationServer(MultiService):
     @ivar resources: what finds the objects that a recipient may have of its own,
         by name, beside those that a service names
         (L{migrate.interfaces.INamedResources}).
+    @ivar started: how this process was started: what its successor goes by.
     @ivar answers: what finds the answers to an operator's questions, by the names of
         these.
     @ivar unasked: how many descriptors came where only messages may; they were
@@ -172,7 +174,11 @@ class MigrationServer(MultiService):
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
         self.resources: dict[str, Callable[[], object]] = {}
-        self.answers: dict[str, Answering] = {"status": lambda _: status(self)}
+        self.started = Started.here()
+        self.answers: dict[str, Answering] = {
+            "status": lambda _: status(self),
+            "started": lambda _: self.started.asDictionary(),
+        }
         self._offers = Offers(
             self,
             self.publication,
