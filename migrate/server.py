@@ -47,6 +47,7 @@ from migrate.notify import Notifier
 from migrate.offers import Offers
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
+from migrate.started import Started
 from migrate.status import status
 from migrate.supervision import Supervision
 from migrate.transfer import Moved, Offer, Write
@@ -119,6 +120,7 @@ class MigrationServer(MultiService):
     @ivar resources: what finds the objects that a recipient may have of its own,
         by name, beside those that a service names
         (L{migrate.interfaces.INamedResources}).
+    @ivar started: how this process was started: what its successor goes by.
     @ivar answers: what finds the answers to an operator's questions, by the names of
         these.
     @ivar supervision: what is said to this process's supervisor.
@@ -177,9 +179,11 @@ class MigrationServer(MultiService):
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
         self.resources: dict[str, Callable[[], object]] = {}
+        self.started = Started.here()
         self.supervision = Supervision(self, notifier or Notifier())
         self.answers: dict[str, Answering] = {
             "status": lambda _: status(self),
+            "started": lambda _: self.started.asDictionary(),
             "supervisor": self.supervision.admit,
         }
         self._offers = Offers(
