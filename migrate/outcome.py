@@ -18,6 +18,12 @@ from typing import Any, NoReturn
 import attrs
 from twisted.logger import Logger
 
+STDERR = "TXMIGRATE_STDERR"
+"""
+The variable of the environment that names the descriptor which is standard error once
+there is nothing more to say on the one that is a pipe to whoever started this process.
+"""
+
 
 @attrs.define
 class PidFile:
@@ -130,6 +136,7 @@ class Outcome:
     _stdout: int = attrs.field(init=False)
     _stderr: int = attrs.field(init=False)
     _pipe: int | None = attrs.field(init=False, default=None)
+    _later: int | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         """
@@ -137,6 +144,10 @@ class Outcome:
         daemon to nobody.
         """
         self._stdout, self._stderr = os.dup(1), os.dup(2)
+        later = os.environ.pop(STDERR, "")
+        if later:
+            self._later = int(later)
+            os.set_inheritable(self._later, False)
 
     @property
     def stderr(self) -> int:
@@ -199,6 +210,9 @@ class Outcome:
         """
         os.close(self._stdout)
         os.close(self._stderr)
+        if self._later is not None:
+            os.dup2(self._later, 2)
+            os.close(self._later)
 
     def _tell(self, status: bytes) -> None:
         pipe, self._pipe = self._pipe, None

@@ -34,13 +34,6 @@ class ISupervised(Protocol):
     reactor: Any
 
 
-def listed(names: list[str]) -> str:
-    """
-    @return: names, for a person.
-    """
-    return ", ".join(names) or "nothing"
-
-
 def _isRoot() -> bool:
     return os.geteuid() == 0
 
@@ -61,6 +54,7 @@ class Supervision:
     notifier: Notifier = attrs.field(factory=Notifier)
     isRoot: Callable[[], bool] = _isRoot
     successor: int = attrs.field(default=0, init=False)
+    _serving: bool = attrs.field(default=False, init=False)
     _strangers: set[int] = attrs.field(factory=set, init=False)
     _watchdog: LoopingCall | None = attrs.field(default=None, init=False)
 
@@ -69,9 +63,19 @@ class Supervision:
         All that is published is served here, and the control endpoint listens.
         """
         self.successor = 0
-        names = listed(self.server.publication.names())
-        self.notifier.ready(f"serving {names}")
+        self._serving = True
+        self.notifier.ready(self._status())
         self.watch()
+
+    def stays(self, why: str) -> None:
+        """
+        What was to become of this process has not: it serves on.
+        """
+        self.notifier.ready(f"{self._status()}; {why}")
+
+    def _status(self) -> str:
+        names = ", ".join(self.server.publication.names())
+        return f"serving {names or 'nothing'}"
 
     def moved(self, pid: int) -> None:
         """
@@ -102,10 +106,10 @@ class Supervision:
 
     def ending(self) -> None:
         """
-        This process ends.
+        This process ends.  That is of interest if it was the main process, and still is.
         """
         self._stopWatching()
-        if not self.successor:
+        if self._serving and not self.successor:
             self.notifier.stopping("ending")
 
     def admit(self, asking: Mapping[str, object]) -> dict[str, object]:

@@ -25,6 +25,7 @@ from migrate.conversation import Deadlines
 from migrate.credentials import UserPolicy
 from migrate.errors import MigrationError
 from migrate.notify import Notifier
+from migrate.reload import Reload, signalOf
 
 MOST_SECONDS = 1e9
 """
@@ -63,6 +64,13 @@ class CommonOptions(usage.Options, AuthOptionMixin):
             None,
             "60",
             "Seconds that the other side has to audit, or to import, what it needs.",
+        ],
+        [
+            "reload-signal",
+            None,
+            None,
+            "HUP, USR1 or USR2: on this signal start a successor, as this process was "
+            "started, that takes everything over.",
         ],
     ]
 
@@ -111,6 +119,8 @@ class CommonOptions(usage.Options, AuthOptionMixin):
                     for field, option in _DEADLINES.items()
                 }
             )
+            if self["reload-signal"] is not None:
+                self["reload"] = signalOf(self["reload-signal"])
         except (MigrationError, ValueError) as error:
             raise usage.UsageError(str(error)) from error
 
@@ -125,6 +135,18 @@ class CommonOptions(usage.Options, AuthOptionMixin):
             "checkers": self.get("credCheckers", []),
             "notifier": Notifier.fromEnvironment(),
         }
+
+    def reloading(self, server: Any) -> None:
+        """
+        Have C{--reload-signal} heeded.
+
+        @param server: what is upgraded then.
+        @raise MigrationError: this process cannot know what its successor is.
+        """
+        if self.get("reload") is not None:
+            reload = Reload(server, self["reload"])
+            reload.check()
+            server.reactor.callWhenRunning(reload.install)
 
 
 _DEADLINES = {

@@ -194,6 +194,8 @@ def makeService(options: Options) -> MigrationClient:
             **options.common(),
         )
         client.resources.update(resourcesOf(options))
+        if not asking:
+            options.reloading(client)
     except (MigrationError, ValueError, usage.UsageError) as error:
         outcome.leave(f"migrate-client: {error}")
     client.outcome = outcome

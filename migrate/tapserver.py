@@ -133,6 +133,7 @@ def makeService(options: Options) -> MigrationServer:
         server = CommandLineServer(options["control"], **options.common())
         server.activate(options["control"] == DEFAULT)
         server.resources.update(resourcesOf(options))
+        options.reloading(server)
         with server.activation.standing():
             for name, dotted in options["services"]:
                 server.publish(name, serviceOf(dotted))

@@ -59,7 +59,9 @@ LAYERS = (
     "inquirer",
     "supervisor",
     "testing",
-    "tap outcome bar activation",
+    "outcome bar activation",
+    "reload",
+    "tap",
     "commandline",
     "tapserver tapclient cli",
 )

@@ -5,6 +5,7 @@ socket.
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -14,9 +15,9 @@ from tests.services import ServiceTestCase, freePort
 from tests.supervisor import NotifySocket, addressIn
 
 
-class FollowingTests(ServiceTestCase):
+class SupervisedTestCase(ServiceTestCase):
     """
-    The supervisor hears of a migration.
+    Has a supervisor.
     """
 
     def setUp(self) -> None:
@@ -32,20 +33,28 @@ class FollowingTests(ServiceTestCase):
         }
 
     @inlineCallbacks
-    def served(self) -> Any:
+    def served(self, *options: str) -> Any:
         """
         Serve lines, supervised.
 
+        @param options: those of C{migrate-server}.
         @return: fires with a client.
         """
         port = freePort()
         yield self.serve(
             "--service",
             "lines=tests.lineservice.lines",
+            *options,
             environment={**self.environment, "LINES_PORT": str(port)},
         )
         client = yield self.processes.connect(port)
         return client
+
+
+class FollowingTests(SupervisedTestCase):
+    """
+    The supervisor hears of a migration.
+    """
 
     @inlineCallbacks
     def test_generations(self) -> Any:
@@ -84,3 +93,65 @@ class FollowingTests(ServiceTestCase):
         yield self.server.ended()
         stopping = yield self.socket.saying("STOPPING")
         self.assertEqual(str(stopping.pid), new)
+
+
+class ReloadTests(SupervisedTestCase):
+    """
+    C{--reload-signal}
+    """
+
+    @inlineCallbacks
+    def test_generations(self) -> Any:
+        """
+        On the signal a process starts its own successor, which takes over with all
+        connections and heeds the signal in turn.  The supervisor hears when that begins
+        and when it is over.
+        """
+        client = yield self.served("--reload-signal", "HUP")
+        old = self.server.pid
+        self.socket.suspects.append(old)
+        yield self.socket.saying("READY")
+        self.server.signal(signal.SIGHUP)
+        ended = yield self.server.ended()
+        self.assertEqual((ended.status, ended.signal), (0, None), ended.err)
+        words = [w for w in self.socket.words if "WATCHDOG" not in w.said]
+        _, begun, over, *_ = words
+        self.assertEqual((begun.pid, begun.said["RELOADING"]), (old, "1"))
+        self.assertGreater(int(begun.said["MONOTONIC_USEC"]), 0)
+        self.assertEqual((over.pid, over.said["READY"]), (old, "1"))
+        new = int(over.said["MAINPID"])
+        self.assertIn(old, over.living)
+        daemon = self.processes.watch(new)
+        answer = yield client.ask(b"hello")
+        self.assertEqual(answer.split()[:2], [b"%d" % new, b"2"])
+        yield self.socket.until(lambda w: w.pid == new and "READY" in w.said, "READY")
+        os.kill(new, signal.SIGHUP)
+        yield daemon.ended()
+        answer = yield client.ask(b"hello")
+        self.assertNotIn(answer.split()[0], [b"%d" % old, b"%d" % new])
+        self.assertEqual(answer.split()[1], b"3")
+
+    @inlineCallbacks
+    def test_failure(self) -> Any:
+        """
+        A successor that cannot take over leaves all where it was; the supervisor is told
+        why, and the next one can.
+        """
+        client = yield self.served("--reload-signal", "HUP")
+        yield client.ask(b"bad")
+        self.server.signal(signal.SIGHUP)
+        word = yield self.socket.until(
+            lambda w: "READY" in w.said and "failed" in w.said["STATUS"], "the failure"
+        )
+        own = str(self.server.pid)
+        self.assertEqual((word.pid, word.said["MAINPID"]), (self.server.pid, own))
+        self.assertRegex(word.said["STATUS"], "^serving lines; the upgrade failed: ")
+        self.assertIn("generator", word.said["STATUS"])
+        yield self.server.line("the upgrade failed: ")
+        yield self.server.line("migrate-client: ")
+        yield client.ask(b"good")
+        self.server.signal(signal.SIGHUP)
+        ended = yield self.server.ended()
+        self.assertEqual(ended.status, 0)
+        stopping = [w for w in self.socket.words if "STOPPING" in w.said]
+        self.assertEqual(stopping, [])
