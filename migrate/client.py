@@ -14,12 +14,14 @@ from typing import Any
 import attrs
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from migrate.control import DEFAULT
 from migrate.errors import (
     MalformedTable,
     MigrationError,
+    PeerRefused,
     ServiceUnavailable,
     UnknownService,
 )
@@ -35,6 +37,7 @@ from migrate.progress import LogDisplay, Progress
 from migrate.publication import Availability
 from migrate.recipient import RecipientConversation
 from migrate.resources import Provision
+from migrate.warmth import warm
 from migrate.wish import Wish
 
 MEETINGS = 4
@@ -228,10 +231,33 @@ class MigrationClient(ControlHeir):
         Take over what is wanted, one after the other.
         """
         await self._meet(conversation)
-        for name in self._choose(await conversation.services()):
+        chosen = self._choose(await conversation.services())
+        await self._warmUp(conversation)
+        for name in chosen:
             await self._deal(name, conversation)
+            # Who waited through the pause comes first.
+            await self._breathe()
             if conversation.machine.state is State.CLOSED:
                 return
+
+    async def _warmUp(self, conversation: RecipientConversation) -> None:
+        """
+        Have at hand what the origin has, as far as that may be told.
+        """
+        if not conversation.originIsOwn:
+            return
+        try:
+            warm(await conversation.ask("warmth"))
+        except PeerRefused as error:
+            self._log.debug("the origin does not tell: {why}", why=str(error))
+
+    async def _breathe(self) -> None:
+        """
+        Let the reactor look once at what it watches: what is to be called after no
+        time at all is called before that.
+        """
+        for _ in range(2):
+            await deferLater(self.reactor, 0)
 
     async def _meet(self, conversation: RecipientConversation) -> None:
         await meet(self.origin, conversation)

@@ -25,7 +25,7 @@ from migrate.errors import (
     NotTrusted,
     RemoteProtocolError,
 )
-from migrate.graph.names import resolve
+from migrate.graph.planner import Planner
 from migrate.graph.survey import Survey
 from migrate.handover import Event, State
 from migrate.identity import Login, isOwn
@@ -235,10 +235,10 @@ class RecipientRequest(RecipientQuestions):
         ensureRoom(message.descriptors)
         self._expected = Amount(message.objects, message.descriptors, message.bytes)
         missing = []
-        policy = wish.environment.policy
+        planner = Planner(wish.environment)
         for module, qualname in [*self._names, *message.names]:
             try:
-                resolve(Named(module, qualname), policy)
+                planner.learn(Named(module, qualname))
             except (CannotResolve, Forbidden) as error:
                 missing.append(str(error))
         if missing:

@@ -48,6 +48,7 @@ from migrate.origin import OriginConversation
 from migrate.publication import Publication
 from migrate.status import status
 from migrate.transfer import Moved, Offer, Write
+from migrate.warmth import warmth
 
 CONTROL = "(control)"
 """
@@ -172,7 +173,10 @@ class MigrationServer(MultiService):
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
         self.resources: dict[str, Callable[[], object]] = {}
-        self.answers: dict[str, Answering] = {"status": lambda _: status(self)}
+        self.answers: dict[str, Answering] = {
+            "status": lambda _: status(self),
+            "warmth": lambda _: warmth(),
+        }
         self._offers = Offers(
             self,
             self.publication,

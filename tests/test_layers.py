@@ -18,7 +18,7 @@ from migrate.adapters import DEFERRED
 #: The layers from the bottom up.  What shares a line knows nothing of each
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
-    "errors progress status",
+    "errors progress status warmth",
     "life holders appending",
     "model limits events",
     "interfaces",

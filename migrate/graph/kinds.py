@@ -7,7 +7,7 @@ It must not know in which order objects are made and filled.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -304,7 +304,7 @@ class Shapes:
 
         says = f"{shape.module}.{shape.qualname}" if known else "an instance"
         names = _shared(shape)
-        extras = _extrasOf(adapter, known, names)
+        extras = self._extras(adapter, known, names)
         swift = extras is not None and not shape.arguments
         return Kind(
             says=f"{says} (adapter {adapter.name!r})",
@@ -325,6 +325,25 @@ class Shapes:
             filler=None if shape.names is None else adapter.fill,
         )
 
+    def _extras(
+        self, adapter: IAdapter, cls: type | None, names: tuple[str, ...] | None
+    ) -> int | None:
+        """
+        @return: how many values an adapter is given beside the attributes, which are
+            set as they are; L{None} if it fills all by itself.
+        """
+        if cls is None or names is None or not isDirect(adapter, cls):
+            return None
+        direct: Any = adapter
+        count = len(direct.extras)
+        at = len(names) - count
+        if names[at:] != direct.extras or vars(object)["__new__"] is not cls.__new__:
+            return None
+        return count if self._claimed(cls).isdisjoint(names) else None
+
+    def _claimed(self, cls: type) -> frozenset[str]:
+        return self.planner.environment.knowledge.claimed(cls)
+
     def _plain(self, shape: Shape, layout: Layout) -> Kind:
         """
         @return: what becomes of the instances of a plain class.
@@ -338,9 +357,10 @@ class Shapes:
             known = {n: v for n, v in state.items() if v is not MISSING}
             layout.fill(obj, known)
 
-        short = _shortWay(shape, layout)
         names = _shared(shape)
-        swift = short is not None and _areUnclaimed(layout.cls, names or ())
+        unclaimed = self._claimed(layout.cls).isdisjoint(names or ())
+        short = _shortWay(shape, layout, unclaimed)
+        swift = short is not None and unclaimed
         return Kind(
             says=className(layout.cls),
             blank=layout.blank,
@@ -379,35 +399,9 @@ def _shared(shape: Shape) -> tuple[str, ...] | None:
     return tuple(map(sys.intern, shape.names))
 
 
-def _extrasOf(
-    adapter: IAdapter, cls: type | None, names: tuple[str, ...] | None
-) -> int | None:
+def _shortWay(shape: Shape, layout: Layout, unclaimed: bool) -> Any:
     """
-    @return: how many values an adapter is given beside the attributes, which are
-        set as they are; L{None} if it fills all by itself.
-    """
-    if cls is None or names is None or not isDirect(adapter, cls):
-        return None
-    direct: Any = adapter
-    count = len(direct.extras)
-    at = len(names) - count
-    if names[at:] != direct.extras or vars(object)["__new__"] is not cls.__new__:
-        return None
-    return count if _areUnclaimed(cls, names) else None
-
-
-def _areUnclaimed(cls: type, names: Iterable[str]) -> bool:
-    """
-    @return: whether setting attributes of these names gives them to the instance:
-        none is a property, or another descriptor that has it set elsewhere.
-    """
-    setters = ("__set__", "__delete__")
-    found = (vars(base)[n] for n in names for base in cls.__mro__ if n in vars(base))
-    return not any(hasattr(type(each), setter) for each in found for setter in setters)
-
-
-def _shortWay(shape: Shape, layout: Layout) -> Any:
-    """
+    @param unclaimed: whether setting attributes of its names gives them to instances.
     @return: fills instances that have an instance dictionary and nothing
         else; L{None} if the shape is not that simple.
     """
@@ -417,7 +411,7 @@ def _shortWay(shape: Shape, layout: Layout) -> Any:
     if any(name.startswith("\0") for name in names):
         return None
     shared = _shared(shape) or ()
-    if _areUnclaimed(layout.cls, shared):
+    if unclaimed:
         give = object.__setattr__
 
         def giveAll(obj: Any, elements: Sequence[Any]) -> None:

@@ -434,6 +434,13 @@ class Walk:
         """
         @return: the name by which a class goes, if it does.
         """
+        names = self._environment.knowledge.names
+        name = names.get(cls)
+        if name is None:
+            name = names[cls] = self._findName(cls)
+        return name
+
+    def _findName(self, cls: type) -> tuple[str | None, str | None]:
         if id(cls) in self._outside:
             return None, None
         adapter = self._planner.adapterFor(type(cls))
