@@ -7,7 +7,7 @@ It must not know in which order objects are made and filled.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -306,6 +306,8 @@ class Shapes:
         names = _shared(shape)
         extras = self._extras(adapter, known, names)
         swift = extras is not None and not shape.arguments
+        if swift and known is not None:
+            _prime(known, (names or ())[: len(names or ()) - (extras or 0)])
         return Kind(
             says=f"{says} (adapter {adapter.name!r})",
             needed=shape.arguments,
@@ -361,6 +363,8 @@ class Shapes:
         unclaimed = self._claimed(layout.cls).isdisjoint(names or ())
         short = _shortWay(shape, layout, unclaimed)
         swift = short is not None and unclaimed
+        if swift:
+            _prime(layout.cls, names or ())
         return Kind(
             says=className(layout.cls),
             blank=layout.blank,
@@ -388,6 +392,20 @@ def _stateOf(shape: Shape, elements: Sequence[Any]) -> dict[str, Any]:
     if len(names) != len(values) or not all(type(name) is str for name in names):
         raise MalformedTable("a record does not fit its shape")
     return dict(zip(names, values, strict=True))
+
+
+def _prime(cls: type, names: Iterable[str]) -> None:
+    """
+    Have the instances of C{cls} share the names of their attributes.  Python notes a
+    name for all only while there are few instances, and here all come to be before one
+    has an attribute: each would have a dictionary of its own, of twice the size.
+    """
+    if hasattr(cls, "__del__"):
+        # That would be told of the end of an instance that was none.
+        return
+    one: Any = object.__new__(cls)
+    for name in names:
+        object.__setattr__(one, name, None)
 
 
 def _shared(shape: Shape) -> tuple[str, ...] | None:

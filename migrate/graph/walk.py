@@ -244,9 +244,12 @@ class Walk:
         @return: how the instances of C{cls} are read.
         """
         plan = self._native(cls) or self._own(cls) or self._adapted(cls)
-        if cls in self._outsideTypes:
-            return Plan(READ, self._guarded(plan.reader))
-        return plan
+        if cls not in self._outsideTypes:
+            return plan
+        reader = self._guarded(plan.reader)
+        if plan.way != CONTAINER:
+            return Plan(READ, reader)
+        return plan._replace(reader=reader, outside=self._outside)
 
     def _native(self, cls: type) -> Plan | None:
         """

@@ -14,6 +14,7 @@ forget_plan(Plan *plan)
     Py_CLEAR(plan->describe);
     Py_CLEAR(plan->extract);
     Py_CLEAR(plan->omitted);
+    Py_CLEAR(plan->outside);
     PyMem_Free(plan);
 }
 
@@ -67,11 +68,11 @@ read_direct(Plan *plan)
     return 0;
 }
 
-/* The tuple: way, reader, head, adapter, live. */
+/* The tuple: way, reader, head, adapter, live, outside. */
 static int
 read_plan(Plan *plan, PyObject *found)
 {
-    if (!PyTuple_Check(found) || PyTuple_GET_SIZE(found) != 5) {
+    if (!PyTuple_Check(found) || PyTuple_GET_SIZE(found) != 6) {
         PyErr_SetString(PyExc_TypeError, "no plan");
         return -1;
     }
@@ -82,6 +83,9 @@ read_plan(Plan *plan, PyObject *found)
         return -1;
     Py_INCREF(plan->reader = PyTuple_GET_ITEM(found, 1));
     Py_INCREF(plan->adapter = PyTuple_GET_ITEM(found, 3));
+    PyObject *outside = PyTuple_GET_ITEM(found, 5);
+    if (PyDict_CheckExact(outside))
+        Py_INCREF(plan->outside = outside);
     if (plan->way != DESCRIBED && plan->way != DIRECT)
         return 0;
     plan->describe = PyObject_GetAttrString(plan->adapter, "describe");

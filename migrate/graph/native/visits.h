@@ -53,6 +53,7 @@ typedef struct {
     PyObject *adapter;
     PyObject *describe;
     PyObject *extract, *omitted; /* for DIRECT */
+    PyObject *outside; /* for CONTAINER: those of which only the reader knows, or NULL */
     Py_ssize_t extras;
     Py_ssize_t count;
     int variants, next;
@@ -84,6 +85,11 @@ typedef struct {
     size_t declared;
     PyObject *row; /* the record that is being made, if rows are kept */
     Py_ssize_t place, left, open;
+    PyObject *items; /* a dict, list or tuple that is amid being written, or NULL */
+    Plan *plan;      /* that of the container */
+    Py_ssize_t item; /* where to go on */
+    Py_ssize_t items_left;
+    Py_ssize_t enough; /* the chunks after which to stop */
     int64_t last; /* the number that was mentioned last, or -1 */
     Attributes attributes; /* of the object that is visited */
 } Visits;
@@ -153,6 +159,7 @@ int visit_read(Visits *self, Plan *plan, PyObject *object);
 int visit_described(Visits *self, Plan *plan, PyObject *object);
 int visit_direct(Visits *self, Plan *plan, PyObject *object);
 int visit(Visits *self);
+int visit_on(Visits *self);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop
