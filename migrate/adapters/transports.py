@@ -40,6 +40,7 @@ UNSENT = "@unsent"
 _family: Any = vars(_socket.socket)["family"].__get__
 _fileno: Any = abstract.FileDescriptor.fileno
 _LEVEL, _KIND = socket.SOL_SOCKET, socket.SO_TYPE
+_NONBLOCK = socket.SOCK_NONBLOCK
 _type: Any = vars(_socket.socket)["type"].__get__
 
 
@@ -110,7 +111,9 @@ class SocketAdapter(AttributesAdapter):
             return
         fileno = loading.own(descriptor)
         try:
-            skt = socket.socket(family, kind, protocol, fileno)
+            # O_NONBLOCK is set already, for every holder; this tells the object,
+            # without asking the kernel once more.
+            skt = socket.socket(family, kind | _NONBLOCK, protocol, fileno)
             if skt.getsockopt(_LEVEL, _KIND) != kind:
                 skt.detach()
                 raise OSError("it is of another kind")
@@ -118,8 +121,6 @@ class SocketAdapter(AttributesAdapter):
             with suppress(OSError):
                 os.close(fileno)
             raise LoadError(f"no socket came for a {type(obj).__name__}") from error
-        # O_NONBLOCK is set already, for every holder; this tells the object.
-        skt.settimeout(0)
         obj.socket = skt
         if type(obj).fileno is _fileno:
             obj.fileno = skt.fileno

@@ -7,6 +7,7 @@ It must not know in which order objects are made and filled.
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -146,6 +147,23 @@ def _updateDict(obj: dict[Any, Any], elements: Sequence[Any]) -> None:
     obj.update(zip(elements[::2], elements[1::2], strict=True))
 
 
+def _makeDeque(elements: Sequence[Any], cls: Any) -> deque[Any]:
+    """
+    @param elements: how long it may be; L{None} for as long as it gets.
+    """
+    if not elements or type(elements[0]) not in (int, type(None)):
+        raise MalformedTable("a deque does not say how long it may be")
+    return deque(maxlen=elements[0])
+
+
+def _fillDeque(obj: deque[Any], elements: Sequence[Any]) -> None:
+    """
+    Give a deque its elements, which follow how long it may be.
+    """
+    obj.clear()
+    obj.extend(elements[1:])
+
+
 def _updateRawDict(obj: dict[Any, Any], elements: Sequence[Any]) -> None:
     """
     @param elements: pieces of keys and of values by turns.
@@ -200,6 +218,9 @@ def natives(loading: Loading) -> dict[int, Kind]:
             hashes=True,
         ),
         r.DICT: Kind(says="a dict", blank=dict, fill=_updateDict, early=True, keys=odd),
+        r.DEQUE: Kind(
+            says="a deque", make=_makeDeque, needed=1, fill=_fillDeque, early=True
+        ),
         **_raws(),
     }
 

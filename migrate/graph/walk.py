@@ -10,7 +10,7 @@ It must not know how records are encoded.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -268,7 +268,22 @@ class Walk:
         """
         if cls is Descriptor:
             return Plan(READ, self._readDescriptor)
+        if cls is deque and self._planner.adapterFor(cls).name == r.DEQUES:
+            return Plan(READ, self._shortDeque(self._adapted(cls).reader))
         return Plan(READ, self._readWeak) if cls is Weak else None
+
+    def _shortDeque(self, reader: Reader) -> Reader:
+        """
+        @param reader: of long ones.
+        @return: what reads deques.
+        """
+
+        def read(obj: deque[Any]) -> tuple[int | None, Iterable[Any]]:
+            if len(obj) < r.MANY:
+                return r.DEQUE, (obj.maxlen, *obj)
+            return reader(obj)
+
+        return read
 
     def _readBytes(self, obj: bytes) -> tuple[int | None, Iterable[Any]]:
         """

@@ -22,6 +22,32 @@ fill_list(Records *self, size_t number, PyObject *list)
     return failed ? FAILED : FILLED;
 }
 
+static int
+fill_deque(Records *self, size_t number, PyObject *deque)
+{
+    Py_ssize_t before = PyObject_Size(deque);
+    if (before)
+        return before < 0 ? FAILED : SLOW;
+    PyObject *values = values_of(self, number, PY_SSIZE_T_MAX);
+    if (values == NULL)
+        return FAILED;
+    PyObject *none = NULL;
+    int found = SLOW;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(values); i++)
+        if (PyList_GET_ITEM(values, i) == self->missing)
+            goto done;
+    /* How long it may be comes first. */
+    found = FAILED;
+    if (PyList_SetSlice(values, 0, 1, NULL) < 0)
+        goto done;
+    none = PyObject_CallMethodObjArgs(deque, str_extend, values, NULL);
+    found = none == NULL ? FAILED : FILLED;
+done:
+    Py_XDECREF(none);
+    Py_DECREF(values);
+    return found;
+}
+
 /* Whether hashing and comparing an object looks at what is in it. */
 static int
 looks(Records *self, const unsigned char *whole, uint64_t number)
@@ -212,6 +238,8 @@ fill_one(Records *self, size_t number, unsigned char *whole)
     switch (head_of(self, number)) {
     case LIST:
         return fill_list(self, number, object);
+    case DEQUE:
+        return fill_deque(self, number, object);
     case SET:
     case DICT:
         return fill_keyed(self, number, object, whole);

@@ -160,6 +160,26 @@ make_descriptor(Records *self, size_t number)
     return make_outside(self, number, DESCRIPTOR);
 }
 
+/* An empty one, which knows how long it may be. */
+static PyObject *
+make_deque(Records *self, size_t number)
+{
+    Elements elements;
+    Token token;
+    if (elements_of(self, number, &elements) < 0)
+        return NULL;
+    const unsigned char *at = next_token(self, &elements, &token);
+    if (at == NULL || (token.type != NIL && (token.type != ARRAY || token.value != 1)))
+        return make_outside(self, number, DEQUE);
+    PyObject *longest = value_of_token(self, at, token), *made = NULL;
+    if (longest != NULL && (longest == Py_None || PyLong_CheckExact(longest)))
+        made = PyObject_CallFunctionObjArgs(deque_type, empty_tuple, longest, NULL);
+    else if (longest != NULL)
+        made = make_outside(self, number, DEQUE);
+    Py_XDECREF(longest);
+    return made;
+}
+
 /* What needs no other object. */
 int
 make_atom(Records *self, size_t number, unsigned char *whole)
@@ -191,6 +211,8 @@ make_atom(Records *self, size_t number, unsigned char *whole)
     case BYTES:
         made = make_bytes(self, number);
         break;
+    case DEQUE:
+        return keep_made(self, number, make_deque(self, number));
     default:
         return 0;
     }

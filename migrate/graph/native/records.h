@@ -90,7 +90,8 @@ typedef struct {
 } Records;
 
 /* What plain code is asked for, and what is needed over and over. */
-extern PyObject *descriptor_type, *empty_tuple, *str_number;
+extern PyObject *descriptor_type, *deque_type, *empty_tuple;
+extern PyObject *str_number, *str_extend;
 
 /* The elements of a record, one after the other, and of what extends it. */
 typedef struct {
@@ -218,7 +219,7 @@ is_filled(Records *self, size_t number)
     if (head >= FIRST)
         return 1;
     return head == LIST || head == SET || head == DICT || head == RAW_LIST ||
-        head == RAW_SET || head == RAW_DICT;
+        head == RAW_SET || head == RAW_DICT || head == DEQUE;
 }
 
 #if defined(__GNUC__)
