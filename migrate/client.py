@@ -26,6 +26,7 @@ from migrate.errors import (
     UnknownService,
 )
 from migrate.following import Following
+from migrate.graph.collector import giveBack
 from migrate.handover import State
 from migrate.heir import ControlHeir
 from migrate.identity import Login
@@ -159,6 +160,7 @@ class MigrationClient(ControlHeir):
                 # What is served is worth more than what it could be moved by.
                 self.problem = error
             self.done.callback(self)
+            giveBack()
             if self.following.isLeft and not self.inherited:
                 await self._stay(conversation)
         if conversation.transport is not None:
