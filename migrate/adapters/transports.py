@@ -124,7 +124,12 @@ class SocketAdapter(AttributesAdapter):
         obj.socket = skt
         if type(obj).fileno is _fileno:
             obj.fileno = skt.fileno
-        self._arrived.of(loading).add(obj, reading, writing)
+        arrived = self._arrived.of(loading)
+        arrived.all.append(obj)
+        if reading:
+            arrived.reading.append(obj)
+        if writing:
+            arrived.writing.append(obj)
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
@@ -139,34 +144,27 @@ class Arrived:
     """
     The transports of one loading: together they come into the reactor's hands, or
     are abandoned.
+
+    @ivar all: those that have a socket.
+    @ivar reading: those to be watched for what comes, from the adoption on.
+    @ivar writing: the same for room to write.
     """
 
     def __init__(self, loading: ILoading) -> None:
         self._reactor = loading.reactor
-        self._all: list[Any] = []
-        self._reading: list[Any] = []
-        self._writing: list[Any] = []
+        self.all: list[Any] = []
+        self.reading: list[Any] = []
+        self.writing: list[Any] = []
         loading.onAdopt(self._watch)
         loading.onDiscard(self._abandon)
 
-    def add(self, transport: Any, reading: bool, writing: bool) -> None:
-        """
-        @param transport: has a socket; its number is to be watched from the
-            adoption on.
-        """
-        self._all.append(transport)
-        if reading:
-            self._reading.append(transport)
-        if writing:
-            self._writing.append(transport)
-
     def _watch(self) -> None:
         reactor = self._reactor
-        _each(reactor.addReader, self._reading)
-        _each(reactor.addWriter, self._writing)
+        _each(reactor.addReader, self.reading)
+        _each(reactor.addWriter, self.writing)
 
     def _abandon(self) -> None:
-        _each(abandon, self._all)
+        _each(abandon, self.all)
 
 
 def _unsent(obj: Any) -> bytes | None:

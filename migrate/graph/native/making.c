@@ -87,11 +87,9 @@ make_tuple(Records *self, size_t number, unsigned char *whole)
         return -1;
     if (needs.missing || needs.tower)
         return 0;
-    if (turn(self, number) < 0)
-        return -1;
     PyObject *values = values_of(self, number, PY_SSIZE_T_MAX);
     if (values == NULL)
-        return -1;
+        return blame(self, number);
     PyObject *made = PyList_AsTuple(values);
     Py_DECREF(values);
     if (keep_made(self, number, made) < 0)

@@ -113,6 +113,7 @@ Py_ssize_t count_elements(Records *self, size_t number);
 PyObject *values_of(Records *self, size_t number, Py_ssize_t limit);
 int keep_made(Records *self, size_t number, PyObject *object);
 int turn(Records *self, size_t number);
+int blame(Records *self, size_t number);
 unsigned char *marks_of(Records *self, PyObject *array);
 int append_number(PyObject *list, size_t number);
 
