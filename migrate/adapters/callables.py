@@ -19,6 +19,7 @@ from migrate.adapters.attributes import readAttributes, writeAttributes
 from migrate.adapters.base import Whole, onlyByName
 from migrate.adapters.names import PerCapture, nameOf, nameOfClass
 from migrate.errors import CannotResolve, NotMovable
+from migrate.graph.records import METHODS
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture, ILoading
 from migrate.model import Description, Named
@@ -54,7 +55,7 @@ class Method(Whole):
     C{__name__}.
     """
 
-    name = "method"
+    name = METHODS
 
     def __init__(self) -> None:
         # Thousands of objects of one class have their timers call one method.

@@ -95,6 +95,7 @@ class Kind:
         filled before others are.
     @ivar swift: a class whose instances are filled by setting these names, one after
         the other, as C{object.__setattr__} does.
+    @ivar adapter: the name of the one that speaks for such objects, if one does.
     """
 
     says: str
@@ -120,6 +121,7 @@ class Kind:
     extras: int = 0
     immediate: bool = False
     swift: type | None = None
+    adapter: str | None = None
 
     def needs(self, record: Record) -> list[int]:
         """
@@ -340,6 +342,7 @@ class Shapes:
             upgrades=self._upgrades(shape, known),
             names=names,
             maker=adapter.make,
+            adapter=adapter.name,
             known=known,
             swift=known if swift else None,
             restorer=getattr(adapter, "restore", None) if swift else None,

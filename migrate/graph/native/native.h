@@ -25,6 +25,8 @@
 #define MANY 8
 #define CHUNK_BYTES (1 << 16)
 
+#define METHODS "method"
+
 enum {
     MORE, SHAPE, END, TEXT, BYTES, INT, NAMED, EXTERNAL, DESCRIPTOR, WEAK,
     LIST, TUPLE, SET, FROZENSET, DICT,

@@ -15,6 +15,7 @@ forget_plan(Plan *plan)
     Py_CLEAR(plan->extract);
     Py_CLEAR(plan->omitted);
     Py_CLEAR(plan->outside);
+    forget_homes(plan);
     PyMem_Free(plan);
 }
 
@@ -68,6 +69,22 @@ read_direct(Plan *plan)
     return 0;
 }
 
+/* Methods are remembered, unless somebody has an adapter of his own for them. */
+static int
+read_homes(Plan *plan)
+{
+    PyObject *name = PyObject_GetAttrString(plan->adapter, "name");
+    int usual = name == NULL ? -1 : PyUnicode_Check(name) &&
+        PyUnicode_CompareWithASCIIString(name, METHODS) == 0;
+    Py_XDECREF(name);
+    if (usual < 1)
+        return usual;
+    plan->homes = PyMem_Calloc(HOMES, sizeof *plan->homes);
+    if (plan->homes == NULL)
+        PyErr_NoMemory();
+    return plan->homes == NULL ? -1 : 0;
+}
+
 /* The tuple: way, reader, head, adapter, live, outside. */
 static int
 read_plan(Plan *plan, PyObject *found)
@@ -90,6 +107,8 @@ read_plan(Plan *plan, PyObject *found)
         return 0;
     plan->describe = PyObject_GetAttrString(plan->adapter, "describe");
     if (plan->describe == NULL)
+        return -1;
+    if (plan->type == &PyMethod_Type && read_homes(plan) < 0)
         return -1;
     return plan->way == DIRECT ? read_direct(plan) : 0;
 }

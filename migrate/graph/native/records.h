@@ -35,6 +35,14 @@ typedef struct {
 /* Who makes and fills the objects of a kind. */
 enum { GENERIC, SWIFT, ADAPTED, DIRECT };
 
+/* What a class has as a method of a name: found by plain code once. */
+typedef struct {
+    PyObject *owner, *name, *function;
+} Found;
+
+/* As many are remembered. */
+#define METHODS_KEPT 64
+
 /* What becomes of the records of one head. */
 typedef struct {
     int way;
@@ -49,6 +57,7 @@ typedef struct {
     Py_ssize_t needed; /* elements that are arguments */
     int64_t class_number; /* the class, where it is an object of the graph */
     char complete, whole, immediate;
+    Found *methods; /* for bound methods; otherwise NULL */
 } Kind;
 
 /* Elements of an earlier record. */
@@ -130,6 +139,12 @@ PyObject *make_text(Records *self, size_t number);
 PyObject *make_bytes(Records *self, size_t number);
 int make_atom(Records *self, size_t number, unsigned char *whole);
 int make_one(Records *self, size_t number, unsigned char *whole);
+
+/* bound.c */
+int read_methods(Kind *kind, PyObject *found);
+void forget_methods(Kind *kind);
+PyObject *bound_method(Kind *kind, PyObject *arguments);
+void keep_method(Kind *kind, PyObject *arguments, PyObject *made);
 
 /* filling.c */
 int is_ready(Records *self, size_t number);

@@ -130,6 +130,10 @@ records_traverse(Records *self, visitproc visit, void *arg)
         Py_VISIT(kind->names);
         Py_VISIT(kind->cls);
         Py_VISIT(kind->restorer);
+        for (int at = 0; kind->methods != NULL && at < METHODS_KEPT; at++) {
+            Py_VISIT(kind->methods[at].owner);
+            Py_VISIT(kind->methods[at].function);
+        }
     }
     return 0;
 }

@@ -43,6 +43,16 @@ typedef struct {
 /* So many objects that were met together are visited together. */
 #define FEW 64
 
+/* Where the class of what methods are bound to has a function: found by plain code once.
+ * Type and function are those of objects that are kept. */
+typedef struct {
+    PyTypeObject *type;
+    PyObject *function, *owner, *name;
+} Home;
+
+/* As many are remembered. */
+#define HOMES 64
+
 /* What is known of a class whose instances are visited. */
 typedef struct {
     PyTypeObject *type;
@@ -53,6 +63,7 @@ typedef struct {
     PyObject *adapter;
     PyObject *describe;
     PyObject *extract, *omitted; /* for DIRECT */
+    Home *homes;       /* for bound methods; otherwise NULL */
     PyObject *outside; /* for CONTAINER: those of which only the reader knows, or NULL */
     Py_ssize_t extras;
     Py_ssize_t count;
@@ -156,6 +167,9 @@ int note(Visits *self, int64_t needed);
 int visit_sequence(Visits *self, Plan *plan, uint32_t head, PyObject **items,
                    Py_ssize_t count);
 int visit_read(Visits *self, Plan *plan, PyObject *object);
+Home *home_of(Plan *plan, PyObject *method);
+void keep_home(Plan *plan, PyObject *method, PyObject *arguments);
+void forget_homes(Plan *plan);
 int visit_described(Visits *self, Plan *plan, PyObject *object);
 int visit_direct(Visits *self, Plan *plan, PyObject *object);
 int visit(Visits *self);

@@ -232,6 +232,8 @@ visits_traverse(Visits *self, visitproc visit, void *arg)
         Py_VISIT(plan->extract);
         Py_VISIT(plan->omitted);
         Py_VISIT(plan->outside);
+        for (int i = 0; plan->homes != NULL && i < HOMES; i++)
+            Py_VISIT(plan->homes[i].owner);
         for (int i = 0; i < plan->variants; i++) {
             Py_VISIT(plan->variant[i].cls);
             Py_VISIT(plan->variant[i].names);
