@@ -46,6 +46,7 @@ from migrate.limits import Complaints, Limits
 from migrate.offers import Offers
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
+from migrate.sources import sources
 from migrate.status import status
 from migrate.transfer import Moved, Offer, Write
 
@@ -113,6 +114,7 @@ class MigrationServer(MultiService):
         server.setServiceParent(application)
 
     @cvar originConversation: what speaks with one recipient.
+    @cvar opening: what the log says when others are let in.
     @ivar publication: what is published.
     @ivar resources: what finds the objects that a recipient may have of its own,
         by name, beside those that a service names
@@ -129,6 +131,7 @@ class MigrationServer(MultiService):
     _log = Logger()
 
     originConversation: type[OriginConversation] = OriginConversation
+    opening = "recipients are let in at {control}"
 
     def __init__(
         self,
@@ -172,7 +175,10 @@ class MigrationServer(MultiService):
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
         self.resources: dict[str, Callable[[], object]] = {}
-        self.answers: dict[str, Answering] = {"status": lambda _: status(self)}
+        self.answers: dict[str, Answering] = {
+            "status": lambda _: status(self),
+            "sources": lambda given: sources(given.get("named", ())),
+        }
         self._offers = Offers(
             self,
             self.publication,
@@ -239,7 +245,7 @@ class MigrationServer(MultiService):
             self.secondary = os.fsencode(self.control.path)
         else:
             self._listenForSecondaries()
-        self._log.info("recipients are let in at {control}", control=str(self.control))
+        self._log.info(self.opening, control=str(self.control))
 
     def _listenForSecondaries(self) -> None:
         """
