@@ -7,6 +7,7 @@ It must not know how a conversation goes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -18,8 +19,10 @@ from twisted.logger import Logger
 
 from migrate.control import DEFAULT
 from migrate.errors import (
+    CannotFollow,
     MalformedTable,
     MigrationError,
+    PeerRefused,
     ServiceUnavailable,
     UnknownService,
 )
@@ -27,7 +30,7 @@ from migrate.following import Following
 from migrate.handover import State
 from migrate.heir import ControlHeir
 from migrate.identity import Login
-from migrate.meeting import meet
+from migrate.meeting import ask, meet
 from migrate.offers import attach
 from migrate.policies import Policies
 from migrate.prediction import Budget, Prediction, milliseconds, predict
@@ -155,6 +158,7 @@ class MigrationClient(ControlHeir):
             except MigrationError as error:
                 # What is served is worth more than what it could be moved by.
                 self.problem = error
+            self._tellSupervisor()
             self.done.callback(self)
             if self.following.isLeft and not self.inherited:
                 await self._stay(conversation)
@@ -199,10 +203,12 @@ class MigrationClient(ControlHeir):
         try:
             await self.following.stay(conversation)
             await self._inheritLate(conversation)
+            self._tellSupervisor()
         except MigrationError as error:
             self._log.info("the origin is left to itself: {why}", why=str(error))
             if conversation.machine.state is State.CLOSED:
                 await self._succeed()
+                self._tellSupervisor()
 
     async def _attempt(self, conversation: RecipientConversation) -> None:
         """
@@ -227,11 +233,48 @@ class MigrationClient(ControlHeir):
         """
         Take over what is wanted, one after the other.
         """
+        await self._seekSupervisor()
         await self._meet(conversation)
         for name in self._choose(await conversation.services()):
             await self._deal(name, conversation)
             if conversation.machine.state is State.CLOSED:
                 return
+
+    async def _seekSupervisor(self) -> None:
+        """
+        Ask the origin whether its supervisor will follow.
+
+        @raise MigrationError: it would not.
+        """
+        try:
+            answer = await ask(
+                self.reactor,
+                self.origin,
+                "supervisor",
+                {"pid": os.getpid(), "supervised": bool(self.supervision.notifier)},
+                policy=self.policy,
+                login=self.login,
+                deadlines=self.deadlines,
+            )
+        except PeerRefused as error:
+            if error.error == CannotFollow.__name__:
+                raise
+            # An older release: it has no supervisor to speak of.
+        except MigrationError as error:
+            # Whatever is wrong, the claim will meet it, too.
+            self._log.debug("no word of a supervisor: {why}", why=str(error))
+        else:
+            self.supervision.succeed(answer)
+
+    def _tellSupervisor(self) -> None:
+        """
+        The services are here.  While others are left at the origin, the supervisor
+        stays with that.
+        """
+        if self.inherited:
+            self.supervision.began()
+        elif self.following.isLeft:
+            self.supervision.watch()
 
     async def _meet(self, conversation: RecipientConversation) -> None:
         await meet(self.origin, conversation)

@@ -23,6 +23,7 @@ The tree::
     +-- NotTrusted               the peer is not who it should be
     +-- TooManyPeers             this process talks to as many as it may
     +-- CannotAnswer             an operator's question that has no answer here
+    +-- CannotFollow             the supervisor would take the service for ended
     +-- PauseTooLong             a service would stand still for longer than it may
     +-- DescriptorLimit          this process may not open that many
     +-- MemoryShortage           this process has no memory for it
@@ -136,6 +137,13 @@ class Objection(MigrationError):
 class CannotAnswer(MigrationError):
     """
     What an operator asked of a process, it does not know or cannot do.
+    """
+
+
+class CannotFollow(MigrationError):
+    """
+    The supervisor of this process would not accept the one that wants its services, and
+    take them for ended.
     """
 
 

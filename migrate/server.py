@@ -43,11 +43,13 @@ from migrate.graph import Environment, PickleSerializer, Registry, TableSerializ
 from migrate.handover import Event
 from migrate.interfaces import IDump, ISerializer
 from migrate.limits import Complaints, Limits
+from migrate.notify import Notifier
 from migrate.offers import Offers
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
 from migrate.sources import sources
 from migrate.status import status
+from migrate.supervision import Supervision
 from migrate.transfer import Moved, Offer, Write
 
 CONTROL = "(control)"
@@ -121,6 +123,7 @@ class MigrationServer(MultiService):
         (L{migrate.interfaces.INamedResources}).
     @ivar answers: what finds the answers to an operator's questions, by the names of
         these.
+    @ivar supervision: what is said to this process's supervisor.
     @ivar unasked: how many descriptors came where only messages may; they were
         closed at once.
     @ivar whenEmpty: called once everything published is gone, and the control
@@ -144,6 +147,7 @@ class MigrationServer(MultiService):
         deadlines: Deadlines | None = None,
         fence: bool = True,
         limits: Limits | None = None,
+        notifier: Notifier | None = None,
         whenEmpty: Callable[[], None] | None = None,
     ) -> None:
         """
@@ -153,6 +157,7 @@ class MigrationServer(MultiService):
             be killed, so that its services can go on here; otherwise they wait
             for it.
         @param limits: how many peers there may be at a time.
+        @param notifier: what speaks to this process's supervisor; none by default.
         @param policy: whose processes may take services over by the kernel's
             word; this user's own and root's by default.
         @param checkers: who may over TCP, as C{strcred} makes them.
@@ -175,9 +180,11 @@ class MigrationServer(MultiService):
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
         self.resources: dict[str, Callable[[], object]] = {}
+        self.supervision = Supervision(self, notifier or Notifier())
         self.answers: dict[str, Answering] = {
             "status": lambda _: status(self),
             "sources": lambda given: sources(given.get("named", ())),
+            "supervisor": self.supervision.admit,
         }
         self._offers = Offers(
             self,
@@ -185,6 +192,7 @@ class MigrationServer(MultiService):
             self.resources,
             self.environment,
             self._endIfEmpty,
+            self.supervision.returned,
         )
         self.conversations: set[OriginAdmission] = set()
         self.unasked = 0
@@ -226,6 +234,8 @@ class MigrationServer(MultiService):
         """
         super().startService()  # type: ignore[no-untyped-call]
         self.listen()
+        if self.port is not None:
+            self.reactor.callWhenRunning(self.supervision.began)
 
     def listen(self) -> None:
         """
@@ -265,6 +275,7 @@ class MigrationServer(MultiService):
         """
         See L{IService}.
         """
+        self.supervision.ending()
         port, self.port = self.port, None
         if port is not None:
             port.stopListening()
@@ -412,6 +423,7 @@ class MigrationServer(MultiService):
         """
         if self._offers.note(report):
             return
+        self.supervision.moved(report.pid)
         self._log.info(
             "moved {service} to process {pid} in {ms:.2f} ms: {objects} objects, "
             "{descriptors} descriptors, {bytes} bytes ({steps}){predicted}",

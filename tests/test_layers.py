@@ -18,8 +18,8 @@ from migrate.adapters import DEFERRED
 #: The layers from the bottom up.  What shares a line knows nothing of each
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
-    "errors progress status notify sources",
-    "life holders appending",
+    "errors progress status notify cgroups sources",
+    "life holders appending supervision",
     "model limits events",
     "interfaces",
     "messages",
