@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
+from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.unix import Port
 
 from migrate.admission import Answering
@@ -69,6 +70,16 @@ class House(MigrationServer):
             )
         closeAll([fileno])
         self.serve(port)
+
+    def stopService(self) -> Any:
+        """
+        See L{MigrationServer.stopService}.
+
+        @return: fires once the socket is gone.
+        """
+        port, self.port = self.port, None
+        gone = maybeDeferred(lambda: None if port is None else port.stopListening())
+        return DeferredList([gone, maybeDeferred(super().stopService)])
 
     def fileno(self) -> int:
         """

@@ -190,6 +190,9 @@ class Keeper:
             names=", ".join(post.names),
             generation=post.generation,
         )
+        text = "" if child.complaint is None else child.complaint.text()
+        if text:
+            self._log.info("it wrote:\n{text}", text=text)
         child.ends().addCallback(lambda _: self._ended(post, child))
         self.arrived()
 

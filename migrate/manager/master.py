@@ -30,6 +30,7 @@ from migrate.manager.requests import Report, Requests
 from migrate.manager.settings import Settings
 from migrate.manager.triggers import Interval, MemoryLimit
 from migrate.manager.watching import IBells, Watching
+from migrate.notify import Notifier
 
 LOOK = 2.0
 """
@@ -68,8 +69,13 @@ class Master(Service):
     @ivar keeper: keeps the processes.
     @ivar requests: all that asks for upgrades.
     @ivar house: where orders come from.
+    @ivar notifier: speaks to this process's own supervisor.
+    @ivar environ: the environment that its program is executed anew with.
+    @ivar began: called once the services are served.
+    @ivar failed: called with why, if they cannot be.
+    @ivar state: what this process was before it executed its program anew.
+    @ivar answers: to what an operator asks, by the names of the questions.
     @ivar renewals: how often this process has executed its program anew.
-    @ivar stopped: called with why, when somebody has asked for the end.
     """
 
     _log = Logger()
@@ -95,13 +101,15 @@ class Master(Service):
         self.environ: Mapping[str, str] = os.environ
         self.began: Callable[[], object] = lambda: None
         self.failed: Callable[[str], object] = lambda why: None
+        self.notifier = Notifier()
         self.renewals = 0
         self.state: dict[str, Any] | None = None
         self.requests = Requests(keeper.upgrade)
         self._memory: dict[Post, MemoryLimit] = {}
         self._intervals: dict[Post, Interval] = {}
         self._looking = LoopingCall(self.look)
-        self._looking.clock = reactor
+        self._alive = LoopingCall(lambda: self.notifier.alive())
+        self._looking.clock = self._alive.clock = reactor
         self._watching: Watching | None = None
         if reasons.bells is not None:
             self._watching = Watching(reactor, self._changed, reasons.bells)
@@ -143,7 +151,14 @@ class Master(Service):
         if not self.keeper.posts:
             await self.keeper.open(self.control, self.settings)
         self._looking.start(LOOK, now=False)
+        if self.notifier.watchdog:
+            self._alive.start(self.notifier.watchdog / 2e6)
+        self._tell()
         self.began()
+
+    def _tell(self) -> None:
+        names = [name for post in self.keeper.posts for name in post.names]
+        self.notifier.ready(f"keeping {', '.join(names)}")
 
     def _cannot(self, problem: Any) -> None:
         if not problem.check(MigrationError):
@@ -155,8 +170,10 @@ class Master(Service):
         See L{twisted.application.service.IService}.
         """
         super().stopService()  # type: ignore[no-untyped-call]
-        if self._looking.running:
-            self._looking.stop()
+        self.notifier.stopping("ending the services")
+        for each in (self._looking, self._alive):
+            if each.running:
+                each.stop()
         if self._watching is not None:
             self._watching.stop()
         return ensureDeferred(self._close())
@@ -223,7 +240,8 @@ class Master(Service):
         """
         SIGHUP came.
         """
-        self.requests.ask("SIGHUP")
+        self.notifier.reloading("upgrading")
+        self.requests.ask("SIGHUP").addCallback(lambda _: self._tell())
 
     def look(self) -> None:
         """

@@ -31,6 +31,7 @@ from migrate.manager.settings import Settings
 from migrate.manager.units import size, span
 from migrate.manager.watching import installedBells
 from migrate.manager.witness import Witness
+from migrate.notify import Notifier
 from migrate.outcome import Outcome, PidFile, exitWith
 from migrate.tap import seconds
 from migrate.tapserver import Options as ServerOptions
@@ -189,7 +190,7 @@ class Options(ServerOptions):
         if self["identity"] is not None:
             path = os.path.abspath(self["password-file"])
             login = [f"--login={self['login']}", f"--password-file={path}"]
-        reactor = self.parent["reactor"] if self.parent is not None else None
+        reactor = None if self.parent is None else self.parent.get("reactor")
         return Orders(
             twistd=(f"--reactor={reactor}",) if reactor else (),
             common=tuple(common),
@@ -356,9 +357,10 @@ def _master(
         reasons,
         Program.running(_inserted(options), options["origin"]),
     )
-    master.house = House(
-        options["manager"], master.answers, reactor=reactor, **options.common()
-    )
+    master.notifier = Notifier.fromEnvironment()
+    # Its own supervisor waits for the services, not for somebody who takes orders.
+    common = {**options.common(), "notifier": Notifier()}
+    master.house = House(options["manager"], master.answers, reactor=reactor, **common)
     return master
 
 
@@ -366,7 +368,12 @@ _overhearing = Logger(namespace="migrate.manager")
 
 
 def _overheard(pid: int, line: str) -> None:
-    _overhearing.info("process {pid} says: {line}", pid=pid, line=line)
+    """
+    What a process waits for is told at once; the rest is told when it is known how that
+    ended.
+    """
+    if line.startswith("migrate-"):
+        _overhearing.info("process {pid} says: {line}", pid=pid, line=line)
 
 
 def _besides(control: ControlAddress) -> str:
