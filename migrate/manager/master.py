@@ -195,6 +195,8 @@ class Master(Service):
             self.requests.hold()
 
     def _arrived(self) -> None:
+        # What a process needs is seen before it does much.
+        self.reactor.callLater(0, self.look)
         if self._watching is not None:
             ensureDeferred(self._watch(self._watching)).addErrback(self._unwatched)
 

@@ -42,8 +42,11 @@ class MemoryLimit:
         @return: whether it is to be replaced.
         """
         if pid != self.pid:
-            self.pid = pid
-            self.allowed = max(self.most, int(resident * ROOM))
+            # Of the first one nobody knows what it needs, and what it has leaked.
+            isFirst, self.pid = not self.pid, pid
+            self.allowed = self.most
+            if not isFirst:
+                self.allowed = max(self.most, int(resident * ROOM))
             self._wait = 0.0
             self._backoff.reset()
         return resident > self.allowed and now >= self._wait
