@@ -31,7 +31,7 @@ Seconds between two looks at whether a manager has executed its program anew.
 @click.group()
 def manager() -> None:
     """
-    Give orders to a C{twistd migrate-manager}.
+    Give orders to a twistd migrate-manager.
 
     It listens at unix:manager.sock in the directory that it was started in, unless
     its --manager says otherwise.

@@ -1,6 +1,6 @@
 """
-The manager: what is asked of it, and what it looks for by itself, becomes upgrades of
-what it keeps.
+The manager: what is asked of it becomes upgrades of what it keeps, or is done to
+itself.
 
 It must not know how a process is started or asked, nor which options there are.
 """
@@ -23,43 +23,18 @@ from migrate.control import ControlAddress
 from migrate.errors import CannotAnswer, MigrationError
 from migrate.manager.house import House
 from migrate.manager.keeper import Keeper
+from migrate.manager.lookout import Lookout, Reasons
 from migrate.manager.notices import Notices
-from migrate.manager.post import Post, resident
 from migrate.manager.renewal import Program, listenAgain
 from migrate.manager.requests import Report, Requests
 from migrate.manager.settings import Settings
-from migrate.manager.triggers import Interval, MemoryLimit
-from migrate.manager.watching import IBells, Watching
 from migrate.notify import Notifier
-
-LOOK = 2.0
-"""
-Seconds between two looks at time and memory.
-"""
 
 MOMENT = 2.0
 """
 Seconds that an answer may take to be read before this process ends, or becomes another
 program.
 """
-
-
-@attrs.define
-class Reasons:
-    """
-    What there is an upgrade for, without anybody asking.
-
-    @ivar memory: bytes that a process may have in use; 0 for any number.
-    @ivar every: seconds that a process may serve; 0 for any time.
-    @ivar bells: ring when code changes, or L{None}.
-    @ivar trees: directories to watch; those that the services come from if there are
-        none.
-    """
-
-    memory: int = 0
-    every: float = 0.0
-    bells: IBells | None = None
-    trees: tuple[str, ...] = ()
 
 
 class Master(Service):
@@ -95,7 +70,6 @@ class Master(Service):
         self.notices = notices
         self.control = control
         self.settings = settings
-        self.reasons = reasons
         self.program = program
         self.house: House
         self.environ: Mapping[str, str] = os.environ
@@ -105,14 +79,9 @@ class Master(Service):
         self.renewals = 0
         self.state: dict[str, Any] | None = None
         self.requests = Requests(keeper.upgrade)
-        self._memory: dict[Post, MemoryLimit] = {}
-        self._intervals: dict[Post, Interval] = {}
-        self._looking = LoopingCall(self.look)
+        self.lookout = Lookout(reactor, keeper, self.requests, reasons)
         self._alive = LoopingCall(lambda: self.notifier.alive())
-        self._looking.clock = self._alive.clock = reactor
-        self._watching: Watching | None = None
-        if reasons.bells is not None:
-            self._watching = Watching(reactor, self._changed, reasons.bells)
+        self._alive.clock = reactor
         keeper.free = self._free
         keeper.arrived = self._arrived
         self.answers = {
@@ -150,7 +119,7 @@ class Master(Service):
             self._resume(state)
         if not self.keeper.posts:
             await self.keeper.open(self.control, self.settings)
-        self._looking.start(LOOK, now=False)
+        self.lookout.start()
         if self.notifier.watchdog:
             self._alive.start(self.notifier.watchdog / 2e6)
         self._tell()
@@ -161,6 +130,8 @@ class Master(Service):
         self.notifier.ready(f"keeping {', '.join(names)}")
 
     def _cannot(self, problem: Any) -> None:
+        if self.keeper.stopping:
+            return
         if not problem.check(MigrationError):
             self._log.failure("the manager failed", problem)
         self.failed(problem.getErrorMessage())
@@ -171,11 +142,9 @@ class Master(Service):
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self.notifier.stopping("ending the services")
-        for each in (self._looking, self._alive):
-            if each.running:
-                each.stop()
-        if self._watching is not None:
-            self._watching.stop()
+        self.lookout.stop()
+        if self._alive.running:
+            self._alive.stop()
         return ensureDeferred(self._close())
 
     async def _close(self) -> None:
@@ -195,48 +164,7 @@ class Master(Service):
             self.requests.hold()
 
     def _arrived(self) -> None:
-        # What a process needs is seen before it does much.
-        self.reactor.callLater(0, self.look)
-        if self._watching is not None:
-            ensureDeferred(self._watch(self._watching)).addErrback(self._unwatched)
-
-    async def _watch(self, watching: Watching) -> None:
-        trees, directories = set(self.reasons.trees), set[str]()
-        if not trees:
-            makers = self.keeper.orders.makers()
-            for post in list(self.keeper.posts):
-                found = await self.keeper.witness.sources(
-                    await self._where(post), makers
-                )
-                trees.update(found["trees"])
-                directories.update(found["directories"])
-        if self.running and watching.watch(trees, directories):
-            self._log.info(
-                "Python files are watched in {where}",
-                where=", ".join(sorted(trees | directories)) or "no directory",
-            )
-
-    async def _where(self, post: Post) -> ControlAddress:
-        """
-        @return: where the process of a post listens at this instant.
-        """
-        for place in post.places():
-            owner = await self.keeper.witness.owner(place)
-            if owner and post.child is not None and owner.pid == post.child.pid:
-                return place
-        return post.home
-
-    def _unwatched(self, problem: Any) -> None:
-        self._log.error(
-            "what to watch cannot be found out: {why}", why=problem.getErrorMessage()
-        )
-
-    # What there is an upgrade for.
-
-    def _changed(self, paths: list[str]) -> None:
-        names = sorted({os.path.basename(path) for path in paths})
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        self.requests.ask(f"{', '.join(names[:3])}{more} changed")
+        self.lookout.arrived()
 
     def hangUp(self) -> None:
         """
@@ -244,47 +172,6 @@ class Master(Service):
         """
         self.notifier.reloading("upgrading")
         self.requests.ask("SIGHUP").addCallback(lambda _: self._tell())
-
-    def look(self) -> None:
-        """
-        See whether a process has had its time, or its memory.
-        """
-        now = self.reactor.seconds()
-        for post in self.keeper.posts:
-            child = post.child
-            if child is None or not child.alive or self.requests.busy:
-                continue
-            if self.reasons.every:
-                self._lookAtTime(post, child.pid, now)
-            if self.reasons.memory:
-                self._lookAtMemory(post, child.pid, resident(child.pid), now)
-
-    def _lookAtTime(self, post: Post, pid: int, now: float) -> None:
-        interval = self._intervals.setdefault(post, Interval(self.reasons.every))
-        if interval.exceeded(pid, now):
-            self.requests.ask(f"process {pid} has served for {self.reasons.every:g} s")
-
-    def _lookAtMemory(self, post: Post, pid: int, used: int, now: float) -> None:
-        limit = self._memory.setdefault(post, MemoryLimit(self.reasons.memory))
-        isNew = pid != limit.pid
-        if limit.exceeded(pid, used, now):
-            done = self.requests.ask(
-                f"process {pid} has {mebibytes(used)} in use, and may have "
-                f"{mebibytes(limit.allowed)}"
-            )
-            done.addCallback(self._judge, limit)
-        if isNew and limit.isPointless():
-            self._log.warn(
-                "what process {pid} serves takes {used} from the start: it is replaced "
-                "once it has {allowed}; raise --memory-limit",
-                pid=pid,
-                used=mebibytes(used),
-                allowed=mebibytes(limit.allowed),
-            )
-
-    def _judge(self, report: Report, limit: MemoryLimit) -> None:
-        if not report["upgraded"]:
-            limit.failed(self.reactor.seconds())
 
     # What is asked of it.
 
@@ -298,9 +185,7 @@ class Master(Service):
             "busy": self.requests.busy,
             "pending": [] if pending is None else list(pending.reasons),
             "renewals": self.renewals,
-            "memoryLimit": self.reasons.memory,
-            "every": self.reasons.every,
-            "watch": self._watching is not None,
+            **self.lookout.report(),
         }
 
     def _askedToUpgrade(self, given: Mapping[str, Any]) -> Deferred[Report]:
@@ -430,13 +315,6 @@ def refused(why: str) -> Report:
     @return: that there was no upgrade.
     """
     return {"upgraded": False, "why": why, "details": "", "reasons": [], "posts": []}
-
-
-def mebibytes(count: int) -> str:
-    """
-    @return: a number of bytes for a person.
-    """
-    return f"{count / (1 << 20):.0f}M"
 
 
 @attrs.define
