@@ -34,6 +34,7 @@ The tree::
     |   |   +-- NothingLeft      all of it, its connections too
     |   +-- ConnectionsStay      connections that are served here until they end
     +-- ControlError             the control endpoint cannot be used
+    +-- UnknownStart             no telling how a process's successor is started
     +-- IncompatiblePeer         versions that cannot be bridged
 
 It must not know what any other module does: everything imports it.
@@ -311,6 +312,13 @@ class ConnectionsStay(ServiceUnavailable):
 class ControlError(MigrationError):
     """
     The control endpoint cannot be used.
+    """
+
+
+class UnknownStart(MigrationError):
+    """
+    It cannot be told from the command line of a process how its successor is to be
+    started.
     """
 
 

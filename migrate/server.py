@@ -48,6 +48,7 @@ from migrate.offers import Offers
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
 from migrate.sources import sources
+from migrate.started import Started
 from migrate.status import status
 from migrate.supervision import Supervision
 from migrate.transfer import Moved, Offer, Write
@@ -121,6 +122,7 @@ class MigrationServer(MultiService):
     @ivar resources: what finds the objects that a recipient may have of its own,
         by name, beside those that a service names
         (L{migrate.interfaces.INamedResources}).
+    @ivar started: how this process was started: what its successor goes by.
     @ivar answers: what finds the answers to an operator's questions, by the names of
         these.
     @ivar supervision: what is said to this process's supervisor.
@@ -181,8 +183,10 @@ class MigrationServer(MultiService):
         }
         self.resources: dict[str, Callable[[], object]] = {}
         self.supervision = Supervision(self, notifier or Notifier())
+        self.started = Started.here()
         self.answers: dict[str, Answering] = {
             "status": lambda _: status(self),
+            "started": lambda _: self.started.asDictionary(),
             "sources": lambda given: sources(given.get("named", ())),
             "supervisor": self.supervision.admit,
         }

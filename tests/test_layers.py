@@ -18,9 +18,9 @@ from migrate.adapters import DEFERRED
 #: The layers from the bottom up.  What shares a line knows nothing of each
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
-    "errors progress status notify cgroups sources",
+    "errors progress status notify cgroups sources started",
     "life holders appending supervision",
-    "model limits events",
+    "model limits events successor",
     "interfaces",
     "messages",
     "wire handover",

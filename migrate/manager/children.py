@@ -232,6 +232,7 @@ class Nursery:
         """
         environment = settings.environment(self.environment)
         environment["NOTIFY_SOCKET"] = self.notify
+        environment["PWD"] = settings.directory
         closed, gate = os.pipe()
         heard, complaints = os.pipe()
         environment[VARIABLE] = Instructions(closed, tuple(imports)).encode()

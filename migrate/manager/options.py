@@ -23,6 +23,7 @@ from migrate.manager.settings import Settings
 from migrate.manager.units import size, span
 from migrate.manager.watching import installedBells
 from migrate.outcome import PidFile
+from migrate.started import Started
 from migrate.tap import seconds
 from migrate.tapserver import Options as ServerOptions
 
@@ -105,7 +106,9 @@ class Options(ServerOptions):
         See L{ServerOptions.postOptions}.
         """
         super().postOptions()
-        self["origin"] = os.getcwd()
+        # By the name that it has for whoever has started this: a symbolic link to a
+        # release leads to the next one later.
+        self["origin"] = Started.here().directory
         self.pidFile = PidFile.of(self.parent)
         if STATE in os.environ or CHECK in os.environ:
             # It names this process, and is no other one's.
@@ -137,7 +140,9 @@ class Options(ServerOptions):
     def _settings(self) -> Settings:
         path = self["environment-file"]
         given = {
-            "directory": os.path.abspath(self["directory"]),
+            "directory": os.path.normpath(
+                os.path.join(self["origin"], self["directory"])
+            ),
             "environmentFile": os.path.abspath(path) if path else None,
             "nofile": _count("nofile", self["nofile"]),
             "python": self["python"] and os.path.abspath(self["python"]),
