@@ -13,6 +13,7 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.trial.unittest import SkipTest
 
 from tests.managing import PATIENCE, ManagerTestCase
+from tests.processes import freePort
 
 
 class UpgradeTests(ManagerTestCase):
@@ -192,6 +193,49 @@ class CrashTests(ManagerTestCase):
         self.assertIn("migrate-manager: process", ended.err)
         self.assertIn("KeyError: 'NO_SUCH_PORT'", ended.err)
         self.assertEqual(self.processes.running(), [])
+
+
+class PartialTests(ManagerTestCase):
+    """
+    Some services move, and others cannot.
+    """
+
+    @inlineCallbacks
+    def test_partly(self) -> Any:
+        """
+        What cannot move is served on by its process, and both are kept from then on,
+        also by the next manager.
+        """
+        other = freePort()
+        self.environment["LINES_PORT"] = str(other)
+        options = ("--service=lines=tests.lineservice.lines", "--output=services.log")
+        manager, first = yield self.manager(*options)
+        client = yield self.processes.connect(self.port)
+        stuck = yield self.processes.connect(other)
+        yield stuck.ask(b"bad")
+        ended, report = yield self.order("upgrade")
+        self.assertEqual(ended.status, 1)
+        self.assertIn("lines could not move", ended.err)
+        self.assertIn("a frame cannot be moved", ended.err)
+        second = report["posts"][0]["pid"]
+        self.assertEqual((yield self.asked(client))[0], second)
+        answer = yield stuck.ask(b"good")
+        self.assertEqual(int(answer.split()[0]), first)
+        manager.signal(signal.SIGKILL)
+        yield manager.ended(PATIENCE)
+        manager = self.start(*options)
+        yield manager.line(f"process {first} serves already", PATIENCE)
+        yield manager.line(f"process {second} serves already", PATIENCE)
+        _, report = yield self.order("upgrade")
+        new = {
+            name: post["pid"] for post in report["posts"] for name in post["services"]
+        }
+        self.assertEqual((yield self.asked(client))[0], new["talk"])
+        answer = yield stuck.ask(b"x")
+        self.assertEqual(int(answer.split()[0]), new["lines"])
+        yield manager.line(f"process {first} is done")
+        yield manager.line(f"process {second} is done")
+        self.assertEqual(set(self.processes.running()), {manager.pid, *new.values()})
 
 
 class ReasonTests(ManagerTestCase):

@@ -27,6 +27,7 @@ from migrate.manager.children import PREPARED, SERVES, describeEnd
 from migrate.manager.notices import Notice, Notices
 from migrate.manager.orders import Orders
 from migrate.manager.post import Post
+from migrate.manager.renewal import CHECK, STATE, Program, takeState
 from migrate.manager.settings import Settings
 from migrate.manager.upgrade import NotUpgraded, Upgrade
 from migrate.manager.watching import Watching
@@ -457,6 +458,61 @@ class GateTests(SynchronousTestCase):
         self.assertIn(__file__, told)
         self.assertNotIn("MigrationError", told)
         self.assertEqual(list(readable(MigrationError("no room"))), [])
+
+
+class ProgramTests(TestCase):
+    """
+    L{Program}
+    """
+
+    timeout = 60
+
+    def program(self, code: str) -> Program:
+        """
+        @return: a program in Python.
+        """
+        return Program((sys.executable, "-c", code), os.getcwd())
+
+    @inlineCallbacks
+    def test_broken(self) -> Any:
+        """
+        A program that would not start is not executed, and it is said why.
+        """
+        checked = self.program("raise RuntimeError('broken')").check(reactor)
+        error = yield self.assertFailure(
+            Deferred.fromCoroutine(checked), MigrationError
+        )
+        self.assertIn("RuntimeError: broken", str(error))
+
+    @inlineCallbacks
+    def test_asked(self) -> Any:
+        """
+        A program is told that it is only asked whether it would start.
+        """
+        code = f"import os, sys; sys.exit({CHECK!r} not in os.environ)"
+        yield Deferred.fromCoroutine(self.program(code).check(reactor))
+
+    def test_cannotExecute(self) -> None:
+        """
+        If it cannot be executed at all, nothing has changed.
+        """
+        here, mask = os.getcwd(), signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        fileno = os.dup(0)
+        self.addCleanup(os.close, fileno)
+        program = Program((sys.executable,), "/nowhere")
+        self.assertRaises(MigrationError, program.execute, {}, [fileno], {})
+        self.assertFalse(os.get_inheritable(fileno))
+        self.assertEqual(os.getcwd(), here)
+        self.assertEqual(signal.pthread_sigmask(signal.SIG_BLOCK, []), mask)
+
+    def test_state(self) -> None:
+        """
+        The state is for the process that kept it only, and for none that it starts.
+        """
+        environ = {STATE: f'{{"manager": {os.getpid()}, "posts": []}}'}
+        self.assertEqual(takeState(environ), {"posts": []})
+        self.assertIsNone(takeState(environ))
+        self.assertIsNone(takeState({STATE: '{"manager": 1}'}))
 
 
 class SourcesTests(SynchronousTestCase):

@@ -204,7 +204,8 @@ async def upgrade(
         fail(f"there was no upgrade: {report['why']}")
     if any(post["left"] for post in report["posts"]):
         left = ", ".join(name for post in report["posts"] for name in post["left"])
-        fail(f"{left} could not move, and stays where it is")
+        why = " ".join(post["wrote"] for post in report["posts"])
+        fail(f"{left} could not move, and stays where it is: {why}")
 
 
 def _absolute(path: str | None) -> str | None:

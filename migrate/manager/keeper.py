@@ -11,7 +11,6 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from migrate.errors import MigrationError
@@ -21,11 +20,6 @@ from migrate.manager.requests import Report, Wanted
 from migrate.manager.restarting import Restarting
 from migrate.manager.settings import Settings
 from migrate.manager.upgrade import NotUpgraded, Upgrade
-
-LOOK = 0.5
-"""
-Seconds between two looks at whether a control endpoint has come to where it belongs.
-"""
 
 
 @attrs.define(eq=False)
@@ -92,14 +86,17 @@ class Keeper(Restarting):
         post.settings = settings
         self._man(post, child)
         self._leave(origin)
+        wrote = ""
         if work.left:
             self._split(post, origin, work.left)
+            wrote = await _lastWords(child)
         return {
             "control": str(post.home),
             "from": origin.pid,
             "pid": child.pid,
             "services": list(post.names),
             "left": work.left,
+            "wrote": wrote,
         }
 
     def _launch(self, post: Post, settings: Settings) -> Child:
@@ -151,25 +148,12 @@ class Keeper(Restarting):
             self.free(False)
             ensureDeferred(self._comeHome())
 
-    async def _comeHome(self) -> None:
-        """
-        Wait for each process to have the control endpoint that belongs to it: an origin
-        keeps it for as long as it has connections left.
-        """
-        while not self.stopping and not await self._isHome():
-            await deferLater(self.reactor, LOOK)
-        if self.isCalm():
-            self.free(True)
 
-    async def _isHome(self) -> bool:
-        for post in self.posts:
-            try:
-                owner = await self.witness.owner(post.home)
-            except MigrationError:
-                return False
-            child = post.child
-            if child is None or not child.alive:
-                continue
-            if owner is None or owner.pid != child.pid:
-                return False
-        return True
+async def _lastWords(child: Child) -> str:
+    """
+    @return: what a process has written to standard error, all of it.
+    """
+    if child.complaint is None:
+        return ""
+    await child.complaint.rest()
+    return child.complaint.text()

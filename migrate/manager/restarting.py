@@ -7,6 +7,7 @@ It must not know how a process takes the place of one that serves.
 
 from __future__ import annotations
 
+import glob
 from typing import Any
 
 import attrs
@@ -21,6 +22,11 @@ from migrate.manager.post import Post
 from migrate.manager.roster import CannotStart, Roster
 from migrate.manager.settings import Settings
 
+LOOK = 0.5
+"""
+Seconds between two looks at whether a control endpoint has come to where it belongs.
+"""
+
 
 @attrs.define(eq=False)
 class Restarting(Roster):
@@ -32,16 +38,45 @@ class Restarting(Roster):
 
     async def open(self, control: ControlAddress, settings: Settings) -> None:
         """
-        Find the process that serves already, or start one.
+        Find the processes that serve already, or start one.
 
         @raise MigrationError: there is none, and none can be started; or somebody
             listens there who cannot be asked.
         """
-        post = self.post(control, self.orders.names(), settings)
-        self.posts.append(post)
-        if not await self._find(post):
-            await self._start(post)
+        for place in [control, *besides(control)]:
+            post = self.post(place, self.orders.names(), settings)
+            if await self._find(post):
+                self.posts.append(post)
+        isTaken = any(post.home == control for post in self.posts)
+        if not isTaken and await self.witness.owner(control) is not None:
+            # Connections are left of what is served beside.
+            for post in self.posts[:1]:
+                post.home = control
+            self.free(False)
+            ensureDeferred(self._comeHome())
+            isTaken = True
+        await self._complete(self.post(control, [], settings), isTaken)
         self._mannedAgain()
+
+    async def _complete(self, post: Post, isTaken: bool) -> None:
+        """
+        Start what no process serves.
+
+        @param post: for what is missing.
+        @param isTaken: whether another process listens there.
+        @raise MigrationError: it cannot be started.
+        """
+        served = {name for each in self.posts for name in each.names}
+        post.names = [name for name in self.orders.names() if name not in served]
+        if post.names and isTaken:
+            self._log.warn(
+                "nobody serves {names}, and nothing is started for that while others "
+                "are served",
+                names=", ".join(post.names),
+            )
+        elif post.names:
+            self.posts.append(post)
+            await self._start(post)
 
     def resume(self, post: Post, pid: int) -> None:
         """
@@ -137,3 +172,40 @@ class Restarting(Roster):
     def _mannedAgain(self) -> None:
         if self.isCalm():
             self.free(True)
+
+    async def _comeHome(self) -> None:
+        """
+        Wait for each process to have the control endpoint that belongs to it: an origin
+        keeps it for as long as it has connections left.
+        """
+        while not self.stopping and not await self._isHome():
+            await deferLater(self.reactor, LOOK)
+        if self.isCalm():
+            self.free(True)
+
+    async def _isHome(self) -> bool:
+        for post in self.posts:
+            try:
+                owner = await self.witness.owner(post.home)
+            except MigrationError:
+                return False
+            child = post.child
+            if child is None or not child.alive:
+                continue
+            if owner is None or owner.pid != child.pid:
+                return False
+        return True
+
+
+def besides(control: ControlAddress) -> list[ControlAddress]:
+    """
+    @return: where processes may listen that were refused this endpoint.
+    """
+    if control.kind != "unix":
+        return []
+    paths = sorted(glob.glob(f"{glob.escape(control.path)}.*"))
+    return [
+        attrs.evolve(control, path=path)
+        for path in paths
+        if path.rpartition(".")[2].isdigit()
+    ]
