@@ -60,6 +60,7 @@ class CommandLineMaster(MultiService):
     pidFile: PidFile
     signals: Signals
     renewed = False
+    _onTerminal = False
 
     def privilegedStartService(self) -> None:
         """
@@ -78,6 +79,7 @@ class CommandLineMaster(MultiService):
             self.pidFile.remove()
             self.outcome.leave(f"migrate-manager: {error}")
         self.signals.install()
+        self._onTerminal = hasTerminal()
         if self.renewed:
             self.pidFile.write()
 
@@ -87,6 +89,17 @@ class CommandLineMaster(MultiService):
         """
         self.signals.remove()
         return super().stopService()  # type: ignore[no-untyped-call]
+
+    def hangUp(self) -> None:
+        """
+        SIGHUP came: from somebody, or since the terminal is gone that this manager was
+        to end with.
+        """
+        if self._onTerminal and not hasTerminal():
+            self._log.info("the terminal is gone")
+            self.master.reactor.stop()
+        else:
+            self.master.hangUp()
 
     def began(self) -> None:
         """
@@ -115,6 +128,17 @@ class CommandLineMaster(MultiService):
         self.master.reactor.stop()
 
 
+def hasTerminal() -> bool:
+    """
+    @return: whether a terminal controls this process.
+    """
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
 def makeService(options: Options) -> CommandLineMaster:
     """
     @return: a manager.
@@ -139,7 +163,7 @@ def makeService(options: Options) -> CommandLineMaster:
     master.setServiceParent(top)  # type: ignore[no-untyped-call]
     top.master = master
     top.signals = Signals(
-        reactor, {signal.SIGHUP: master.hangUp, signal.SIGUSR2: master.renew}
+        reactor, {signal.SIGHUP: top.hangUp, signal.SIGUSR2: master.renew}
     )
     return top
 
