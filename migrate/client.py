@@ -7,6 +7,7 @@ It must not know how a conversation goes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from twisted.logger import Logger
 
 from migrate.control import DEFAULT
 from migrate.errors import (
+    CannotFollow,
     MalformedTable,
     MigrationError,
     PeerRefused,
@@ -159,6 +161,7 @@ class MigrationClient(ControlHeir):
             except MigrationError as error:
                 # What is served is worth more than what it could be moved by.
                 self.problem = error
+            self._tellSupervisor()
             self.done.callback(self)
             giveBack()
             if self.following.isLeft and not self.inherited:
@@ -204,10 +207,12 @@ class MigrationClient(ControlHeir):
         try:
             await self.following.stay(conversation)
             await self._inheritLate(conversation)
+            self._tellSupervisor()
         except MigrationError as error:
             self._log.info("the origin is left to itself: {why}", why=str(error))
             if conversation.machine.state is State.CLOSED:
                 await self._succeed()
+                self._tellSupervisor()
 
     async def _attempt(self, conversation: RecipientConversation) -> None:
         """
@@ -233,6 +238,7 @@ class MigrationClient(ControlHeir):
         Take over what is wanted, one after the other.
         """
         await self._meet(conversation)
+        await self._seekSupervisor(conversation)
         chosen = self._choose(await conversation.services())
         await self._warmUp(conversation)
         for name in chosen:
@@ -260,6 +266,33 @@ class MigrationClient(ControlHeir):
         """
         for _ in range(2):
             await deferLater(self.reactor, 0)
+
+    async def _seekSupervisor(self, conversation: RecipientConversation) -> None:
+        """
+        Ask the origin whether its supervisor will follow.
+
+        @raise MigrationError: it would not.
+        """
+        own = {"pid": os.getpid(), "supervised": bool(self.supervision.notifier)}
+        try:
+            answer = await conversation.ask("supervisor", own)
+        except PeerRefused as error:
+            if error.error == CannotFollow.__name__:
+                raise
+            # An older release: it has no supervisor to speak of.
+            self._log.debug("no word of a supervisor: {why}", why=str(error))
+        else:
+            self.supervision.succeed(answer)
+
+    def _tellSupervisor(self) -> None:
+        """
+        The services are here.  While others are left at the origin, the supervisor
+        stays with that.
+        """
+        if self.inherited:
+            self.supervision.began()
+        elif self.following.isLeft:
+            self.supervision.watch()
 
     async def _meet(self, conversation: RecipientConversation) -> None:
         await meet(self.origin, conversation)

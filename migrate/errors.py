@@ -23,6 +23,7 @@ The tree::
     +-- NotTrusted               the peer is not who it should be
     +-- TooManyPeers             this process talks to as many as it may
     +-- CannotAnswer             an operator's question that has no answer here
+    +-- CannotFollow             the supervisor would take the service for ended
     +-- PauseTooLong             a service would stand still for longer than it may
     +-- DescriptorLimit          this process may not open that many
     +-- MemoryShortage           this process has no memory for it
@@ -33,6 +34,7 @@ The tree::
     |   |   +-- NothingLeft      all of it, its connections too
     |   +-- ConnectionsStay      connections that are served here until they end
     +-- ControlError             the control endpoint cannot be used
+    +-- UnknownStart             no telling how a process's successor is started
     +-- IncompatiblePeer         versions that cannot be bridged
 
 It must not know what any other module does: everything imports it.
@@ -136,6 +138,13 @@ class Objection(MigrationError):
 class CannotAnswer(MigrationError):
     """
     What an operator asked of a process, it does not know or cannot do.
+    """
+
+
+class CannotFollow(MigrationError):
+    """
+    The supervisor of this process would not accept the one that wants its services, and
+    take them for ended.
     """
 
 
@@ -303,6 +312,13 @@ class ConnectionsStay(ServiceUnavailable):
 class ControlError(MigrationError):
     """
     The control endpoint cannot be used.
+    """
+
+
+class UnknownStart(MigrationError):
+    """
+    It cannot be told from the command line of a process how its successor is to be
+    started.
     """
 
 

@@ -59,6 +59,7 @@ class Offers:
     @ivar environment: makes what a walk needs to know, of what stays outside.
     @ivar emptied: called when the last connection of a service has left that had
         left before.
+    @ivar returned: called when a service is here again whose recipient has died.
     """
 
     server: Any
@@ -66,6 +67,7 @@ class Offers:
     resources: Mapping[str, Callable[[], object]]
     environment: Callable[..., Environment]
     emptied: Callable[[], None] = lambda: None
+    returned: Callable[[], None] = lambda: None
     _leaving: dict[str, Leaving] = attrs.field(factory=dict, init=False)
 
     def reserve(self, name: str, provides: Sequence[str]) -> Offer:
@@ -141,6 +143,7 @@ class Offers:
             if parent is not None:
                 attach(parent, service)
             self.publication.restore(shared.name)
+            self.returned()
 
         self.publication.leave(shared.name)
         detach(service)

@@ -43,10 +43,14 @@ from migrate.graph import Environment, PickleSerializer, Registry, TableSerializ
 from migrate.handover import Event
 from migrate.interfaces import IDump, ISerializer
 from migrate.limits import Complaints, Limits
+from migrate.notify import Notifier
 from migrate.offers import Offers
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
+from migrate.sources import sources
+from migrate.started import Started
 from migrate.status import status
+from migrate.supervision import Supervision
 from migrate.transfer import Moved, Offer, Write
 from migrate.warmth import warmth
 
@@ -114,12 +118,15 @@ class MigrationServer(MultiService):
         server.setServiceParent(application)
 
     @cvar originConversation: what speaks with one recipient.
+    @cvar opening: what the log says when others are let in.
     @ivar publication: what is published.
     @ivar resources: what finds the objects that a recipient may have of its own,
         by name, beside those that a service names
         (L{migrate.interfaces.INamedResources}).
+    @ivar started: how this process was started: what its successor goes by.
     @ivar answers: what finds the answers to an operator's questions, by the names of
         these.
+    @ivar supervision: what is said to this process's supervisor.
     @ivar unasked: how many descriptors came where only messages may; they were
         closed at once.
     @ivar whenEmpty: called once everything published is gone, and the control
@@ -130,6 +137,7 @@ class MigrationServer(MultiService):
     _log = Logger()
 
     originConversation: type[OriginConversation] = OriginConversation
+    opening = "recipients are let in at {control}"
 
     def __init__(
         self,
@@ -142,6 +150,7 @@ class MigrationServer(MultiService):
         deadlines: Deadlines | None = None,
         fence: bool = True,
         limits: Limits | None = None,
+        notifier: Notifier | None = None,
         whenEmpty: Callable[[], None] | None = None,
     ) -> None:
         """
@@ -151,6 +160,7 @@ class MigrationServer(MultiService):
             be killed, so that its services can go on here; otherwise they wait
             for it.
         @param limits: how many peers there may be at a time.
+        @param notifier: what speaks to this process's supervisor; none by default.
         @param policy: whose processes may take services over by the kernel's
             word; this user's own and root's by default.
         @param checkers: who may over TCP, as C{strcred} makes them.
@@ -173,9 +183,14 @@ class MigrationServer(MultiService):
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
         self.resources: dict[str, Callable[[], object]] = {}
+        self.supervision = Supervision(self, notifier or Notifier())
+        self.started = Started.here()
         self.answers: dict[str, Answering] = {
             "status": lambda _: status(self),
             "warmth": lambda _: warmth(),
+            "started": lambda _: self.started.asDictionary(),
+            "sources": lambda given: sources(given.get("named", ())),
+            "supervisor": self.supervision.admit,
         }
         self._offers = Offers(
             self,
@@ -183,6 +198,7 @@ class MigrationServer(MultiService):
             self.resources,
             self.environment,
             self._endIfEmpty,
+            self.supervision.returned,
         )
         self.conversations: set[OriginAdmission] = set()
         self.unasked = 0
@@ -224,6 +240,8 @@ class MigrationServer(MultiService):
         """
         super().startService()  # type: ignore[no-untyped-call]
         self.listen()
+        if self.port is not None:
+            self.reactor.callWhenRunning(self.supervision.began)
 
     def listen(self) -> None:
         """
@@ -243,7 +261,7 @@ class MigrationServer(MultiService):
             self.secondary = os.fsencode(self.control.path)
         else:
             self._listenForSecondaries()
-        self._log.info("recipients are let in at {control}", control=str(self.control))
+        self._log.info(self.opening, control=str(self.control))
 
     def _listenForSecondaries(self) -> None:
         """
@@ -263,6 +281,7 @@ class MigrationServer(MultiService):
         """
         See L{IService}.
         """
+        self.supervision.ending()
         port, self.port = self.port, None
         if port is not None:
             port.stopListening()
@@ -410,6 +429,7 @@ class MigrationServer(MultiService):
         """
         if self._offers.note(report):
             return
+        self.supervision.moved(report.pid)
         self._log.info(
             "moved {service} to process {pid} in {ms:.2f} ms: {objects} objects, "
             "{descriptors} descriptors, {bytes} bytes ({steps}){predicted}",

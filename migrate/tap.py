@@ -24,6 +24,7 @@ from twisted.python import reflect, usage
 from migrate.conversation import Deadlines
 from migrate.credentials import UserPolicy
 from migrate.errors import MigrationError
+from migrate.notify import Notifier
 
 MOST_SECONDS = 1e9
 """
@@ -122,6 +123,7 @@ class CommonOptions(usage.Options, AuthOptionMixin):
             "deadlines": self["deadlines"],
             "fence": not self["no-fence"],
             "checkers": self.get("credCheckers", []),
+            "notifier": Notifier.fromEnvironment(),
         }
 
 

@@ -8,6 +8,7 @@ from twisted.python import usage
 
 from migrate.adapters.prompts import keepEverySource
 from migrate.errors import MigrationError
+from migrate.gate import Gate
 from migrate.outcome import Outcome, PidFile
 from migrate.server import MigrationServer
 from migrate.tap import (
@@ -75,6 +76,7 @@ class CommandLineServer(MigrationServer):
 
     outcome: Outcome
     pidFile: PidFile
+    gate: Gate
 
     def startService(self) -> None:
         """
@@ -86,6 +88,7 @@ class CommandLineServer(MigrationServer):
             self.pidFile.remove()
             self.outcome.leave(f"migrate-server: {error}")
         self.outcome.close()
+        self.gate.served()
 
 
 def makeService(options: Options) -> MigrationServer:
@@ -97,6 +100,7 @@ def makeService(options: Options) -> MigrationServer:
     # What is typed at a prompt from now on can be made again elsewhere.
     keepEverySource()
     outcome = Outcome(twistd)
+    gate = Gate.fromEnvironment()
     try:
         server = CommandLineServer(options["control"], **options.common())
         server.resources.update(resourcesOf(options))
@@ -108,5 +112,6 @@ def makeService(options: Options) -> MigrationServer:
         outcome.leave(f"migrate-server: {error}")
     server.outcome = outcome
     server.pidFile = pidFile
+    server.gate = gate
     server.whenEmpty = pidFile.before(server.whenEmpty)
     return server

@@ -18,9 +18,9 @@ from migrate.adapters import DEFERRED
 #: The layers from the bottom up.  What shares a line knows nothing of each
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
-    "errors progress status warmth",
-    "life holders appending",
-    "model limits events",
+    "errors progress status notify cgroups sources started warmth",
+    "life holders appending supervision",
+    "model limits events successor",
     "interfaces",
     "messages",
     "wire handover",
@@ -39,7 +39,7 @@ LAYERS = (
     "credentials policies",
     "identity",
     "publication control resources",
-    "parting",
+    "parting gate",
     "roll connectionoffers",
     "leaving",
     "offers",
@@ -55,11 +55,11 @@ LAYERS = (
     "following heir",
     "client",
     "inquirer",
-    "supervisor",
     "testing",
     "tap outcome bar",
     "commandline",
     "tapserver tapclient cli",
+    "manager",
 )
 
 #: What does no input or output of its own, and has no use for these.
