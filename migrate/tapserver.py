@@ -9,7 +9,7 @@ from twisted.python import usage
 from migrate.adapters.prompts import keepEverySource
 from migrate.errors import MigrationError
 from migrate.gate import Gate
-from migrate.outcome import Outcome, PidFile
+from migrate.outcome import Outcome, PidFile, appendToLog
 from migrate.server import MigrationServer
 from migrate.tap import (
     CommonOptions,
@@ -82,6 +82,7 @@ class CommandLineServer(MigrationServer):
         """
         See L{MigrationServer.startService}.
         """
+        appendToLog(self.outcome.options)
         try:
             super().startService()
         except MigrationError as error:
