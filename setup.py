@@ -8,6 +8,7 @@ from setuptools import Extension, setup
 _NATIVE = "migrate/graph/native"
 _SOURCES = (
     "attributes",
+    "bound",
     "chunks",
     "describing",
     "filling",
@@ -15,6 +16,7 @@ _SOURCES = (
     "identities",
     "kinds",
     "making",
+    "methods",
     "module",
     "parts",
     "pieces",

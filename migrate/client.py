@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from migrate.control import DEFAULT
@@ -27,10 +28,11 @@ from migrate.errors import (
     UnknownService,
 )
 from migrate.following import Following
+from migrate.graph.collector import giveBack
 from migrate.handover import State
 from migrate.heir import ControlHeir
 from migrate.identity import Login
-from migrate.meeting import ask, meet
+from migrate.meeting import meet
 from migrate.offers import attach
 from migrate.policies import Policies
 from migrate.prediction import Budget, Prediction, milliseconds, predict
@@ -38,6 +40,7 @@ from migrate.progress import LogDisplay, Progress
 from migrate.publication import Availability
 from migrate.recipient import RecipientConversation
 from migrate.resources import Provision
+from migrate.warmth import warm
 from migrate.wish import Wish
 
 MEETINGS = 4
@@ -160,6 +163,7 @@ class MigrationClient(ControlHeir):
                 self.problem = error
             self._tellSupervisor()
             self.done.callback(self)
+            giveBack()
             if self.following.isLeft and not self.inherited:
                 await self._stay(conversation)
         if conversation.transport is not None:
@@ -233,35 +237,49 @@ class MigrationClient(ControlHeir):
         """
         Take over what is wanted, one after the other.
         """
-        await self._seekSupervisor()
         await self._meet(conversation)
-        for name in self._choose(await conversation.services()):
+        await self._seekSupervisor(conversation)
+        chosen = self._choose(await conversation.services())
+        await self._warmUp(conversation)
+        for name in chosen:
             await self._deal(name, conversation)
+            # Who waited through the pause comes first.
+            await self._breathe()
             if conversation.machine.state is State.CLOSED:
                 return
 
-    async def _seekSupervisor(self) -> None:
+    async def _warmUp(self, conversation: RecipientConversation) -> None:
+        """
+        Have at hand what the origin has, as far as that may be told.
+        """
+        if not conversation.originIsOwn:
+            return
+        try:
+            warm(await conversation.ask("warmth"))
+        except PeerRefused as error:
+            self._log.debug("the origin does not tell: {why}", why=str(error))
+
+    async def _breathe(self) -> None:
+        """
+        Let the reactor look once at what it watches: what is to be called after no
+        time at all is called before that.
+        """
+        for _ in range(2):
+            await deferLater(self.reactor, 0)
+
+    async def _seekSupervisor(self, conversation: RecipientConversation) -> None:
         """
         Ask the origin whether its supervisor will follow.
 
         @raise MigrationError: it would not.
         """
+        own = {"pid": os.getpid(), "supervised": bool(self.supervision.notifier)}
         try:
-            answer = await ask(
-                self.reactor,
-                self.origin,
-                "supervisor",
-                {"pid": os.getpid(), "supervised": bool(self.supervision.notifier)},
-                policy=self.policy,
-                login=self.login,
-                deadlines=self.deadlines,
-            )
+            answer = await conversation.ask("supervisor", own)
         except PeerRefused as error:
             if error.error == CannotFollow.__name__:
                 raise
             # An older release: it has no supervisor to speak of.
-        except MigrationError as error:
-            # Whatever is wrong, the claim will meet it, too.
             self._log.debug("no word of a supervisor: {why}", why=str(error))
         else:
             self.supervision.succeed(answer)

@@ -19,7 +19,7 @@ from migrate.errors import (
     PeerRefused,
 )
 from migrate.inquirer import Inquirer
-from migrate.outcome import Outcome, PidFile, exitWith
+from migrate.outcome import Outcome, PidFile, appendToLog, exitWith
 from migrate.prediction import milliseconds
 from migrate.wish import Inquiry
 
@@ -38,6 +38,7 @@ class CommandLineClient(MigrationClient):
         This process is what it is to be: a daemon, or none.
         """
         self.outcome.postpone()
+        appendToLog(self.outcome.options)
         self.done.addCallbacks(self._served, self._failed)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
 

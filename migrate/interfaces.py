@@ -485,11 +485,13 @@ class ISecondarySender(Interface):
     whichever way descriptors go.
     """
 
-    def send(filenos: Sequence[int], deadline: float) -> None:
+    def send(filenos: Sequence[int], deadline: float, arrived: bool = True) -> None:
         """
         Send descriptors, and wait until they have arrived.  They stay the
         caller's, to be closed or kept.
 
+        @param arrived: whether to wait for the last of them, too; otherwise the next
+            call does that waits.
         @param deadline: in seconds of C{time.monotonic}.
         @raise migrate.errors.PeerLost: the peer closed, or died.
         @raise migrate.errors.PeerTimeout: it did not take all of them by the

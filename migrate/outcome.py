@@ -8,6 +8,7 @@ It must not know what they did.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import logging
 import os
 import sys
@@ -102,6 +103,28 @@ class PidFile:
                 return file.read().strip()
         except OSError:
             return ""
+
+
+def appendToLog(options: Any) -> None:
+    """
+    Have what this process logs go to the end of its file, wherever that is by then.
+    Twisted writes where it was when it opened the file: two processes of one service,
+    of which each takes over from the other, would write over each other's lines.
+
+    @param options: those of twistd, which has opened the file; L{None} outside of it.
+    """
+    if options is None:
+        return
+    name = options["logfile"] or ("" if options["nodaemon"] else "twistd.log")
+    if name in ("", "-"):
+        return
+    with suppress(OSError):
+        wanted = os.stat(name)
+        for fileno in map(int, os.listdir("/proc/self/fd")):
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(fileno), wanted):
+                    flags = fcntl.fcntl(fileno, fcntl.F_GETFL)
+                    fcntl.fcntl(fileno, fcntl.F_SETFL, flags | os.O_APPEND)
 
 
 def exitWith(status: int) -> None:

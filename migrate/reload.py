@@ -1,7 +1,7 @@
 """
-The live upgrade that a signal asks for: this process starts its own successor, as it was
-started itself, which takes everything over.  What supervisors call a reload is one then,
-and the successor is of the same unit, container or session as this process.
+The live upgrade that a signal asks for: this process starts its own successor, as it
+was started itself, which takes everything over.  What supervisors call a reload is one
+then, and the successor is of the same unit, container or session as this process.
 
 It must not know how services move.
 """

@@ -22,10 +22,11 @@ from migrate.descriptors import ensureRoom
 from migrate.errors import (
     CannotResolve,
     Forbidden,
+    LoadError,
     NotTrusted,
     RemoteProtocolError,
 )
-from migrate.graph.names import resolve
+from migrate.graph.planner import Planner
 from migrate.graph.survey import Survey
 from migrate.handover import Event, State
 from migrate.identity import Login, isOwn
@@ -234,15 +235,16 @@ class RecipientRequest(RecipientQuestions):
         assert wish is not None
         ensureRoom(message.descriptors)
         self._expected = Amount(message.objects, message.descriptors, message.bytes)
-        missing = []
-        policy = wish.environment.policy
+        missing: list[LoadError] = []
+        planner = Planner(wish.environment)
         for module, qualname in [*self._names, *message.names]:
             try:
-                resolve(Named(module, qualname), policy)
+                planner.learn(Named(module, qualname))
             except (CannotResolve, Forbidden) as error:
-                missing.append(str(error))
+                missing.append(error)
         if missing:
-            raise CannotResolve("; ".join(missing))
+            # The first one is likely what the others come from.
+            raise CannotResolve("; ".join(map(str, missing))) from missing[0]
         wish.provision.open(message.resources).addBoth(self._prepared, wish)
 
     def _prepared(self, result: Any, wish: Wish) -> None:

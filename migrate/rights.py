@@ -119,28 +119,31 @@ class DescriptorSender:
     _answers: bytearray = attrs.field(factory=bytearray, init=False)
     _usable: bool = attrs.field(default=True, init=False)
 
-    def send(self, filenos: Sequence[int], deadline: float) -> None:
+    def send(
+        self, filenos: Sequence[int], deadline: float, arrived: bool = True
+    ) -> None:
         """
         See L{ISecondarySender.send}.  After it has raised an error the stream may
         end amid a header, so nothing more can be sent.
         """
         try:
             with self._exclusively():
-                self._sendAll(filenos, deadline)
+                self._sendAll(filenos, deadline, arrived)
         except PeerTimeout:
             raise PeerTimeout(
                 f"the peer has not taken {len(filenos)} descriptors in time"
             ) from None
 
-    def _sendAll(self, filenos: Sequence[int], deadline: float) -> None:
+    def _sendAll(self, filenos: Sequence[int], deadline: float, arrived: bool) -> None:
         """
-        Send batch after batch, and wait until the last has arrived.
+        Send batch after batch, and wait until the last has arrived, if that is
+        asked for.
         """
         for start in range(0, len(filenos), BATCH):
             while self._sent - self._taken >= WINDOW:
                 self._await(select.POLLIN, deadline)
             self._sendBatch(filenos[start : start + BATCH], len(filenos), deadline)
-        while self._taken < self._sent:
+        while arrived and self._taken < self._sent:
             self._await(select.POLLIN, deadline)
 
     def post(self, filenos: Sequence[int]) -> None:

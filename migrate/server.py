@@ -47,10 +47,12 @@ from migrate.notify import Notifier
 from migrate.offers import Offers
 from migrate.origin import OriginConversation
 from migrate.publication import Publication
+from migrate.sources import sources
 from migrate.started import Started
 from migrate.status import status
 from migrate.supervision import Supervision
 from migrate.transfer import Moved, Offer, Write
+from migrate.warmth import warmth
 
 CONTROL = "(control)"
 """
@@ -116,6 +118,7 @@ class MigrationServer(MultiService):
         server.setServiceParent(application)
 
     @cvar originConversation: what speaks with one recipient.
+    @cvar opening: what the log says when others are let in.
     @ivar publication: what is published.
     @ivar resources: what finds the objects that a recipient may have of its own,
         by name, beside those that a service names
@@ -134,6 +137,7 @@ class MigrationServer(MultiService):
     _log = Logger()
 
     originConversation: type[OriginConversation] = OriginConversation
+    opening = "recipients are let in at {control}"
 
     def __init__(
         self,
@@ -179,11 +183,13 @@ class MigrationServer(MultiService):
             each.name: each for each in (TableSerializer(), PickleSerializer())
         }
         self.resources: dict[str, Callable[[], object]] = {}
-        self.started = Started.here()
         self.supervision = Supervision(self, notifier or Notifier())
+        self.started = Started.here()
         self.answers: dict[str, Answering] = {
             "status": lambda _: status(self),
+            "warmth": lambda _: warmth(),
             "started": lambda _: self.started.asDictionary(),
+            "sources": lambda given: sources(given.get("named", ())),
             "supervisor": self.supervision.admit,
         }
         self._offers = Offers(
@@ -255,7 +261,7 @@ class MigrationServer(MultiService):
             self.secondary = os.fsencode(self.control.path)
         else:
             self._listenForSecondaries()
-        self._log.info("recipients are let in at {control}", control=str(self.control))
+        self._log.info(self.opening, control=str(self.control))
 
     def _listenForSecondaries(self) -> None:
         """

@@ -106,7 +106,7 @@ class Supervision:
 
     def ending(self) -> None:
         """
-        This process ends.  That is of interest if it was the main process, and still is.
+        This process ends.  That is of interest if it is the main process.
         """
         self._stopWatching()
         if self._serving and not self.successor:

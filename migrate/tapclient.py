@@ -15,6 +15,7 @@ from migrate.adapters.prompts import keepEverySource
 from migrate.client import MigrationClient
 from migrate.commandline import CommandLineClient, CommandLineInquirer
 from migrate.errors import MigrationError
+from migrate.gate import Gate
 from migrate.identity import Login
 from migrate.outcome import Outcome, PidFile
 from migrate.policies import Policies
@@ -177,11 +178,13 @@ def makeService(options: Options) -> MigrationClient:
     # What is typed at a prompt from now on can be made again elsewhere.
     keepEverySource()
     outcome = Outcome(options.parent)
+    gate = Gate.fromEnvironment()
     asking = options["check"] or options["rehearse"]
     make: Any = CommandLineClient
     if asking:
         make = partial(CommandLineInquirer, rehearse=bool(options["rehearse"]))
     try:
+        gate.preload()
         client = make(
             options["control"],
             wanted,
@@ -205,6 +208,7 @@ def makeService(options: Options) -> MigrationClient:
 
         client.display = TerminalDisplay(outcome.stderr)
     if not asking:
+        gate.guard(client)
         client.pidFile = options.pidFile
         client.whenEmpty = options.pidFile.before(client.whenEmpty)
     made: MigrationClient = client

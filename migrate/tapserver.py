@@ -10,7 +10,8 @@ from migrate.activation import Activation
 from migrate.adapters.prompts import keepEverySource
 from migrate.control import DEFAULT, ControlAddress
 from migrate.errors import MigrationError
-from migrate.outcome import Outcome, PidFile
+from migrate.gate import Gate
+from migrate.outcome import Outcome, PidFile, appendToLog
 from migrate.server import MigrationServer
 from migrate.tap import (
     CommonOptions,
@@ -77,6 +78,7 @@ class CommandLineServer(MigrationServer):
 
     outcome: Outcome
     pidFile: PidFile
+    gate: Gate
     activation: Activation
     activated: ControlAddress | None = None
 
@@ -110,6 +112,7 @@ class CommandLineServer(MigrationServer):
         """
         See L{MigrationServer.startService}.
         """
+        appendToLog(self.outcome.options)
         try:
             with self.activation.standing():
                 super().startService()
@@ -118,6 +121,7 @@ class CommandLineServer(MigrationServer):
             self.pidFile.remove()
             self.outcome.leave(f"migrate-server: {error}")
         self.outcome.close()
+        self.gate.served()
 
 
 def makeService(options: Options) -> MigrationServer:
@@ -129,6 +133,7 @@ def makeService(options: Options) -> MigrationServer:
     # What is typed at a prompt from now on can be made again elsewhere.
     keepEverySource()
     outcome = Outcome(twistd)
+    gate = Gate.fromEnvironment()
     try:
         server = CommandLineServer(options["control"], **options.common())
         server.activate(options["control"] == DEFAULT)
@@ -143,5 +148,6 @@ def makeService(options: Options) -> MigrationServer:
         outcome.leave(f"migrate-server: {error}")
     server.outcome = outcome
     server.pidFile = pidFile
+    server.gate = gate
     server.whenEmpty = pidFile.before(server.whenEmpty)
     return server

@@ -247,7 +247,9 @@ class Transfer:
             self._mark("capture")
             janitor.pause()
             self._mark("pause")
-            self._sender.send(dump.filenos[self._passed :], self.deadline)
+            # That they have arrived is told by what the recipient says next.
+            rest = dump.filenos[self._passed :]
+            self._sender.send(rest, self.deadline, arrived=False)
         except RemoteProtocolError as error:
             raise PeerLost(f"the secondary connection broke: {error}") from error
         sendNow(End(len(dump.filenos), chunks), self.deadline)

@@ -89,6 +89,7 @@ class Child(ProcessProtocol):
         self._streams = {1: _Stream(), 2: _Stream()}
         self._expectations = Expectations(reactor, self._story)
         self._end: Ended | None = None
+        self._exit: Ended | None = None
 
     def _story(self) -> str:
         said = "\n".join(f"  | {line}" for line in self.lines)
@@ -105,6 +106,15 @@ class Child(ProcessProtocol):
         See L{ProcessProtocol.childDataReceived}.
         """
         self.lines += self._streams[childFD].take(data)
+        self._expectations.look()
+
+    def processExited(self, reason: Failure) -> None:
+        """
+        See L{ProcessProtocol.processExited}.
+        """
+        how: Any = reason.value
+        out, err = (stream.text for stream in self._streams.values())
+        self._exit = Ended(how.exitCode, how.signal, out, err)
         self._expectations.look()
 
     def processEnded(self, reason: Failure) -> None:
@@ -165,6 +175,16 @@ class Child(ProcessProtocol):
         @return: fires with how it ended; fails with L{NeverCame}.
         """
         return self._expectations.expect(lambda: self._end, "its end", deadline)
+
+    def exited(self, deadline: float = DEADLINE) -> Deferred[Ended]:
+        """
+        Wait for the process's end, whoever holds on to its output.
+
+        @param deadline: in seconds.
+        @return: fires with how it ended, and what it had written that was read by
+            then; fails with L{NeverCame}.
+        """
+        return self._expectations.expect(lambda: self._exit, "its exit", deadline)
 
     def signal(self, number: int) -> None:
         """

@@ -9,12 +9,15 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from migrate.adapters import defaultRegistry
+from migrate.adapters.callables import Method
 from migrate.errors import LoadError
 from migrate.graph import loader as loaders
 from migrate.graph import records as r
@@ -24,7 +27,7 @@ from migrate.graph.environment import Environment
 from migrate.graph.loader import TableLoader
 from migrate.graph.walk import Walk
 from migrate.memory import MemoryFiles
-from tests.graphs import Thing, difference, environment
+from tests.graphs import Thing, difference, environment, moved
 from tests.test_graph_table import graphs
 
 
@@ -34,6 +37,46 @@ def records(chunks: list[bytes]) -> list[Any]:
     """
     found = [record for chunk in chunks for record in r.decoded(chunk)]
     return sorted(found, key=lambda record: record[0] != r.SHAPE)
+
+
+class Speaker:
+    """
+    Has methods of all kinds.
+    """
+
+    def speak(self) -> str:
+        """
+        Tells who speaks.
+        """
+        return type(self).__name__
+
+    say = speak
+
+    @classmethod
+    def call(cls) -> str:
+        """
+        Tells who is called.
+        """
+        return f"{cls.__name__}!"
+
+
+class Singer(Speaker):
+    """
+    Inherits some, and has one of its own.
+    """
+
+    def speak(self) -> str:
+        """
+        Tells it in another way.
+        """
+        return "la"
+
+
+def stranger(self: object) -> str:
+    """
+    A function that no class has as a method.
+    """
+    return "who?"
 
 
 class NativeTests(SynchronousTestCase):
@@ -66,6 +109,51 @@ class NativeTests(SynchronousTestCase):
 
     def test_version(self) -> None:
         self.assertEqual(native.VERSION, VERSION)
+
+    def test_methods(self) -> None:
+        """
+        Bound methods, of which plain code is asked only once for each class, are
+        written alike and are the same functions of the same objects.
+        """
+        people = [Speaker(), Singer(), Speaker(), Singer()]
+        graph = [
+            *(each.speak for each in people),
+            *(each.call for each in people),
+            *(super(Singer, each).speak for each in people[1::2]),
+            *(types.MethodType(stranger, each) for each in people),
+            *(types.MethodType(len, each) for each in ("abc", [1])),
+            *(each.speak for each in people),
+        ]
+        registry = defaultRegistry().withoutSeekers()
+        process = environment(registry=registry)
+        compiled = self.written(graph, process)
+        self.assertEqual(self.plainly(lambda: self.written(graph, process)), compiled)
+        for arrived in (
+            moved(graph, process),
+            self.plainly(lambda: moved(graph, process)),
+        ):
+            said = [method() for method in arrived]
+            self.assertEqual(said, [method() for method in graph])
+            self.assertIs(arrived[0].__self__, arrived[-4].__self__)
+            self.assertIs(arrived[0].__func__, Speaker.speak)
+
+    def test_otherMethods(self) -> None:
+        """
+        Somebody's own adapter for methods is asked about each.
+        """
+        registry = defaultRegistry().withoutSeekers()
+
+        class Mine(Method):
+            name = "mine"
+
+        registry.register(types.MethodType, Mine())
+        process = environment(registry=registry)
+        graph = [Speaker().speak, Speaker().speak]
+        compiled = self.written(graph, process)
+        self.assertEqual(self.plainly(lambda: self.written(graph, process)), compiled)
+        self.assertEqual(
+            [method() for method in moved(graph, process)], ["Speaker"] * 2
+        )
 
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(graphs())

@@ -21,9 +21,10 @@ from zope.interface import Interface, directlyProvides
 from zope.interface.verify import verifyObject
 
 from migrate.errors import CannotMigrate, LoadError
+from migrate.graph import TableSerializer
 from migrate.graph.plain import PlainAdapter, isPlain
 from migrate.interfaces import IAdapter
-from tests.graphs import Slotted, Thing, moved
+from tests.graphs import Slotted, Thing, environment, moved
 
 T = TypeVar("T")
 
@@ -108,6 +109,16 @@ class Abstract(abc.ABC):
 class Concrete(Abstract, Generic[T]):
     def method(self) -> None:
         pass
+
+
+class Reborn:
+    """
+    Has another class of its name at the recipient.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number, self.half = number, number / 2
+        self.name = f"number {number}"
 
 
 class Event(threading.Event):
@@ -213,8 +224,32 @@ class AttributeTests(SynchronousTestCase):
         Arrived names are those that the code uses: the attributes of many
         instances share their keys as they did.
         """
-        things = [Thing(i) for i in range(10)]
-        arrived = moved(things)
-        self.assertLessEqual(
-            sys.getsizeof(vars(arrived[5])), sys.getsizeof(vars(Thing(5)))
-        )
+        self.checkShared(moved([Thing(i) for i in range(10)])[5])
+
+    def test_newClass(self) -> None:
+        """
+        So they do where the class has never had an instance before, though all of
+        them come to be before one has an attribute.
+        """
+        made = [Reborn(number) for number in range(100)]
+        dump = TableSerializer().dump(made, "root", environment())
+        chunks = list(dump.chunks)
+        names = {name: value for name, value in vars(Reborn).items() if name[0] != "_"}
+        own = {"__module__": __name__, "__qualname__": "Reborn", **names}
+        self.patch(sys.modules[__name__], "Reborn", type("Reborn", (), own))
+        loader = TableSerializer().loader(environment())
+        for chunk in chunks:
+            loader.feed(chunk)
+        arrived = loader.finish(())[90]
+        loader.adopt()
+        self.assertIsNot(type(arrived), type(made[90]))
+        self.assertEqual(vars(arrived), vars(made[90]))
+        self.checkShared(arrived)
+
+    def checkShared(self, thing: object) -> None:
+        """
+        The attributes of C{thing} take less than a dictionary with keys of its own.
+        """
+        attributes = vars(thing)
+        separate = {name: value for name, value in attributes.items()}  # noqa: C416
+        self.assertLess(sys.getsizeof(attributes), sys.getsizeof(separate))

@@ -18,7 +18,7 @@ from migrate.adapters import DEFERRED
 #: The layers from the bottom up.  What shares a line knows nothing of each
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
-    "errors progress status started notify cgroups",
+    "errors progress status notify cgroups sources started warmth",
     "life holders appending supervision",
     "model limits events successor",
     "interfaces",
@@ -41,7 +41,7 @@ LAYERS = (
     "credentials policies",
     "identity",
     "publication control resources",
-    "parting",
+    "parting gate",
     "roll connectionoffers",
     "leaving",
     "offers",
@@ -57,13 +57,13 @@ LAYERS = (
     "following heir",
     "client",
     "inquirer",
-    "supervisor",
     "testing",
     "outcome bar activation",
     "reload",
     "tap",
     "commandline",
     "tapserver tapclient cli",
+    "manager",
 )
 
 #: What does no input or output of its own, and has no use for these.

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 
+from twisted.python.logfile import LogFile
 from twisted.trial.unittest import SynchronousTestCase
 
-from migrate.outcome import Outcome
+from migrate.outcome import Outcome, appendToLog
 
 
 class OutcomeTests(SynchronousTestCase):
@@ -63,3 +64,37 @@ class OutcomeTests(SynchronousTestCase):
         for number in held:
             assert number is not None
             self.assertRaises(OSError, os.fstat, number)
+
+
+class LogTests(SynchronousTestCase):
+    """
+    L{appendToLog}
+    """
+
+    def test_together(self) -> None:
+        """
+        Two who log to one file do not write over each other's lines.
+        """
+        name = os.path.abspath(self.mktemp())
+        options = {"logfile": name, "nodaemon": False}
+        first = LogFile.fromFullPath(name)
+        self.addCleanup(first.close)
+        appendToLog(options)
+        first.write("one\n")
+        second = LogFile.fromFullPath(name)
+        self.addCleanup(second.close)
+        appendToLog(options)
+        second.write("two\n")
+        first.write("three\n")
+        second.write("four\n")
+        with open(name) as file:
+            self.assertEqual(file.read(), "one\ntwo\nthree\nfour\n")
+
+    def test_elsewhere(self) -> None:
+        """
+        Nothing is done where there is no such file: outside of twistd, or if it logs
+        to a terminal.
+        """
+        appendToLog(None)
+        for name in ("-", None, os.path.abspath(self.mktemp())):
+            appendToLog({"logfile": name, "nodaemon": True})

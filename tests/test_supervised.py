@@ -108,11 +108,12 @@ class ReloadTests(SupervisedTestCase):
         and when it is over.
         """
         client = yield self.served("--reload-signal", "HUP")
+        yield client.ask(b"hello")
         old = self.server.pid
         self.socket.suspects.append(old)
         yield self.socket.saying("READY")
         self.server.signal(signal.SIGHUP)
-        ended = yield self.server.ended()
+        ended = yield self.server.exited()
         self.assertEqual((ended.status, ended.signal), (0, None), ended.err)
         words = [w for w in self.socket.words if "WATCHDOG" not in w.said]
         _, begun, over, *_ = words
@@ -134,8 +135,8 @@ class ReloadTests(SupervisedTestCase):
     @inlineCallbacks
     def test_failure(self) -> Any:
         """
-        A successor that cannot take over leaves all where it was; the supervisor is told
-        why, and the next one can.
+        A successor that cannot take over leaves all where it was; the supervisor is
+        told why, and the next one can.
         """
         client = yield self.served("--reload-signal", "HUP")
         yield client.ask(b"bad")
@@ -151,7 +152,7 @@ class ReloadTests(SupervisedTestCase):
         yield self.server.line("migrate-client: ")
         yield client.ask(b"good")
         self.server.signal(signal.SIGHUP)
-        ended = yield self.server.ended()
+        ended = yield self.server.exited()
         self.assertEqual(ended.status, 0)
         stopping = [w for w in self.socket.words if "STOPPING" in w.said]
         self.assertEqual(stopping, [])

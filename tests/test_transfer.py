@@ -24,7 +24,9 @@ class Sender:
     Takes descriptors and does nothing with them.
     """
 
-    def send(self, filenos: Sequence[int], deadline: float) -> None:
+    def send(
+        self, filenos: Sequence[int], deadline: float, arrived: bool = True
+    ) -> None:
         """
         See L{ISecondarySender.send}.
         """

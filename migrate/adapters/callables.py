@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from migrate.adapters.attributes import readAttributes, writeAttributes
 from migrate.adapters.base import Whole, onlyByName
 from migrate.adapters.names import PerCapture, nameOf, nameOfClass
 from migrate.errors import CannotResolve, NotMovable
+from migrate.graph.records import METHODS
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture, ILoading
 from migrate.model import Description, Named
@@ -54,7 +55,7 @@ class Method(Whole):
     C{__name__}.
     """
 
-    name = "method"
+    name = METHODS
 
     def __init__(self) -> None:
         # Thousands of objects of one class have their timers call one method.
@@ -109,25 +110,25 @@ def _homeOf(target: Any, function: Any) -> tuple[Any, ...]:
     @return: the class that has C{function} as a method for C{target}, and what it
         calls it; or the function itself, if none has.
     """
-    for owner in _owners(target):
-        if nameOfClass(owner) is None:
-            continue
-        for name in _namesOf(owner, function):
-            return owner, name
+    owners = list(_owners(target))
+    guess = str(getattr(function, "__name__", ""))
+    # Nearly always it is called what it calls itself.
+    for names in ((guess,), None):
+        for owner in owners:
+            for name in _namesOf(owner, function, names):
+                if nameOfClass(owner) is not None:
+                    return owner, name
     return (function,)
 
 
-def _namesOf(owner: type, function: Any) -> Iterator[str]:
+def _namesOf(owner: type, function: Any, names: Iterable[str] | None) -> Iterator[str]:
     """
+    @param names: where to look; L{None} for everywhere.
     @return: the names under which C{owner} itself has C{function} as a method.
     """
     namespace = type.__getattribute__(owner, "__dict__")
-    guess = str(getattr(function, "__name__", ""))
-    if guess in namespace and _methodOf(namespace[guess]) is function:
-        yield guess
-        return
-    for name, value in namespace.items():
-        if _methodOf(value) is function:
+    for name in namespace if names is None else names:
+        if name in namespace and _methodOf(namespace[name]) is function:
             yield name
 
 

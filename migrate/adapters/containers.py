@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from migrate.adapters.attributes import readAttributes, writeAttributes
 from migrate.adapters.base import Whole
+from migrate.graph.records import DEQUES
 from migrate.graph.registry import Registry
 from migrate.interfaces import IAdapter, ICapture, ILoading
 from migrate.model import Description
@@ -130,7 +131,7 @@ class Deque(Whole):
     Deques and their subclasses.
     """
 
-    name = "deque"
+    name = DEQUES
 
     def describe(self, obj: Any, capture: ICapture) -> Description:
         """

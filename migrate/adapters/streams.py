@@ -95,7 +95,7 @@ class StreamAdapter(SocketAdapter):
         """
         See L{migrate.interfaces.IDirectAdapter.restore}.
         """
-        super().restore(obj, values, loading)
+        SocketAdapter.restore(self, obj, values, loading)
         if values[7:] == _USUAL:
             return
         descriptors, resolving, doRead, doWrite = values[7:]
@@ -132,8 +132,12 @@ def _own(obj: Any, name: str) -> Any:
     @return: what an object has instead of its class's method; L{None} if it has not.
     """
     found = getattr(obj, name)
-    usual = getattr(type(obj), name)
-    return None if getattr(found, "__func__", None) is usual else found
+    try:
+        if found.__func__ is getattr(type(obj), name):
+            return None
+    except AttributeError:
+        pass
+    return found
 
 
 def _isResolving(obj: Any) -> bool:

@@ -40,6 +40,7 @@ UNSENT = "@unsent"
 _family: Any = vars(_socket.socket)["family"].__get__
 _fileno: Any = abstract.FileDescriptor.fileno
 _LEVEL, _KIND = socket.SOL_SOCKET, socket.SO_TYPE
+_NONBLOCK = socket.SOCK_NONBLOCK
 _type: Any = vars(_socket.socket)["type"].__get__
 
 
@@ -110,7 +111,9 @@ class SocketAdapter(AttributesAdapter):
             return
         fileno = loading.own(descriptor)
         try:
-            skt = socket.socket(family, kind, protocol, fileno)
+            # O_NONBLOCK is set already, for every holder; this tells the object,
+            # without asking the kernel once more.
+            skt = socket.socket(family, kind | _NONBLOCK, protocol, fileno)
             if skt.getsockopt(_LEVEL, _KIND) != kind:
                 skt.detach()
                 raise OSError("it is of another kind")
@@ -118,12 +121,15 @@ class SocketAdapter(AttributesAdapter):
             with suppress(OSError):
                 os.close(fileno)
             raise LoadError(f"no socket came for a {type(obj).__name__}") from error
-        # O_NONBLOCK is set already, for every holder; this tells the object.
-        skt.settimeout(0)
         obj.socket = skt
         if type(obj).fileno is _fileno:
             obj.fileno = skt.fileno
-        self._arrived.of(loading).add(obj, reading, writing)
+        arrived = self._arrived.of(loading)
+        arrived.all.append(obj)
+        if reading:
+            arrived.reading.append(obj)
+        if writing:
+            arrived.writing.append(obj)
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
@@ -138,34 +144,27 @@ class Arrived:
     """
     The transports of one loading: together they come into the reactor's hands, or
     are abandoned.
+
+    @ivar all: those that have a socket.
+    @ivar reading: those to be watched for what comes, from the adoption on.
+    @ivar writing: the same for room to write.
     """
 
     def __init__(self, loading: ILoading) -> None:
         self._reactor = loading.reactor
-        self._all: list[Any] = []
-        self._reading: list[Any] = []
-        self._writing: list[Any] = []
+        self.all: list[Any] = []
+        self.reading: list[Any] = []
+        self.writing: list[Any] = []
         loading.onAdopt(self._watch)
         loading.onDiscard(self._abandon)
 
-    def add(self, transport: Any, reading: bool, writing: bool) -> None:
-        """
-        @param transport: has a socket; its number is to be watched from the
-            adoption on.
-        """
-        self._all.append(transport)
-        if reading:
-            self._reading.append(transport)
-        if writing:
-            self._writing.append(transport)
-
     def _watch(self) -> None:
         reactor = self._reactor
-        _each(reactor.addReader, self._reading)
-        _each(reactor.addWriter, self._writing)
+        _each(reactor.addReader, self.reading)
+        _each(reactor.addWriter, self.writing)
 
     def _abandon(self) -> None:
-        _each(abandon, self._all)
+        _each(abandon, self.all)
 
 
 def _unsent(obj: Any) -> bytes | None:

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 #: What the compiled parts have to say to fit.
-VERSION = 1
+VERSION = 2
 
 
 def _compiled() -> Any:

@@ -14,6 +14,7 @@ import attrs
 from zope.interface import implementer
 
 from migrate.errors import NotMovable
+from migrate.graph.knowledge import Knowledge
 from migrate.graph.registry import Registry
 from migrate.interfaces import ILargeBytes, IPolicy
 from migrate.model import External
@@ -81,6 +82,8 @@ class Environment:
     @ivar policy: what an arriving graph may name.
     @ivar outside: what stays outside of graphs, where somebody keeps account of that
         for many walks; otherwise each walk works it out from the attributes above.
+    @ivar knowledge: what is known of classes, by this environment and those that are
+        evolved from it.
     """
 
     registry: Registry
@@ -90,6 +93,7 @@ class Environment:
     large: ILargeBytes | None = None
     policy: IPolicy = attrs.field(factory=TrustingPolicy)
     outside: Outside | None = None
+    knowledge: Knowledge = attrs.field(factory=Knowledge)
 
     def known(self) -> Outside:
         """

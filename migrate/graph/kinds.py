@@ -7,6 +7,7 @@ It must not know in which order objects are made and filled.
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -94,6 +95,7 @@ class Kind:
         filled before others are.
     @ivar swift: a class whose instances are filled by setting these names, one after
         the other, as C{object.__setattr__} does.
+    @ivar adapter: the name of the one that speaks for such objects, if one does.
     """
 
     says: str
@@ -119,6 +121,7 @@ class Kind:
     extras: int = 0
     immediate: bool = False
     swift: type | None = None
+    adapter: str | None = None
 
     def needs(self, record: Record) -> list[int]:
         """
@@ -144,6 +147,23 @@ def _updateDict(obj: dict[Any, Any], elements: Sequence[Any]) -> None:
     if len(elements) % 2:
         raise MalformedTable("a dict has a key without a value")
     obj.update(zip(elements[::2], elements[1::2], strict=True))
+
+
+def _makeDeque(elements: Sequence[Any], cls: Any) -> deque[Any]:
+    """
+    @param elements: how long it may be; L{None} for as long as it gets.
+    """
+    if not elements or type(elements[0]) not in (int, type(None)):
+        raise MalformedTable("a deque does not say how long it may be")
+    return deque(maxlen=elements[0])
+
+
+def _fillDeque(obj: deque[Any], elements: Sequence[Any]) -> None:
+    """
+    Give a deque its elements, which follow how long it may be.
+    """
+    obj.clear()
+    obj.extend(elements[1:])
 
 
 def _updateRawDict(obj: dict[Any, Any], elements: Sequence[Any]) -> None:
@@ -200,6 +220,9 @@ def natives(loading: Loading) -> dict[int, Kind]:
             hashes=True,
         ),
         r.DICT: Kind(says="a dict", blank=dict, fill=_updateDict, early=True, keys=odd),
+        r.DEQUE: Kind(
+            says="a deque", make=_makeDeque, needed=1, fill=_fillDeque, early=True
+        ),
         **_raws(),
     }
 
@@ -304,8 +327,10 @@ class Shapes:
 
         says = f"{shape.module}.{shape.qualname}" if known else "an instance"
         names = _shared(shape)
-        extras = _extrasOf(adapter, known, names)
+        extras = self._extras(adapter, known, names)
         swift = extras is not None and not shape.arguments
+        if swift and known is not None:
+            _prime(known, (names or ())[: len(names or ()) - (extras or 0)])
         return Kind(
             says=f"{says} (adapter {adapter.name!r})",
             needed=shape.arguments,
@@ -317,6 +342,7 @@ class Shapes:
             upgrades=self._upgrades(shape, known),
             names=names,
             maker=adapter.make,
+            adapter=adapter.name,
             known=known,
             swift=known if swift else None,
             restorer=getattr(adapter, "restore", None) if swift else None,
@@ -324,6 +350,25 @@ class Shapes:
             immediate=getattr(adapter, "immediate", False),
             filler=None if shape.names is None else adapter.fill,
         )
+
+    def _extras(
+        self, adapter: IAdapter, cls: type | None, names: tuple[str, ...] | None
+    ) -> int | None:
+        """
+        @return: how many values an adapter is given beside the attributes, which are
+            set as they are; L{None} if it fills all by itself.
+        """
+        if cls is None or names is None or not isDirect(adapter, cls):
+            return None
+        direct: Any = adapter
+        count = len(direct.extras)
+        at = len(names) - count
+        if names[at:] != direct.extras or vars(object)["__new__"] is not cls.__new__:
+            return None
+        return count if self._claimed(cls).isdisjoint(names) else None
+
+    def _claimed(self, cls: type) -> frozenset[str]:
+        return self.planner.environment.knowledge.claimed(cls)
 
     def _plain(self, shape: Shape, layout: Layout) -> Kind:
         """
@@ -338,9 +383,12 @@ class Shapes:
             known = {n: v for n, v in state.items() if v is not MISSING}
             layout.fill(obj, known)
 
-        short = _shortWay(shape, layout)
         names = _shared(shape)
-        swift = short is not None and _areUnclaimed(layout.cls, names or ())
+        unclaimed = self._claimed(layout.cls).isdisjoint(names or ())
+        short = _shortWay(shape, layout, unclaimed)
+        swift = short is not None and unclaimed
+        if swift:
+            _prime(layout.cls, names or ())
         return Kind(
             says=className(layout.cls),
             blank=layout.blank,
@@ -370,6 +418,20 @@ def _stateOf(shape: Shape, elements: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(names, values, strict=True))
 
 
+def _prime(cls: type, names: Iterable[str]) -> None:
+    """
+    Have the instances of C{cls} share the names of their attributes.  Python notes a
+    name for all only while there are few instances, and here all come to be before one
+    has an attribute: each would have a dictionary of its own, of twice the size.
+    """
+    if hasattr(cls, "__del__"):
+        # That would be told of the end of an instance that was none.
+        return
+    one: Any = object.__new__(cls)
+    for name in names:
+        object.__setattr__(one, name, None)
+
+
 def _shared(shape: Shape) -> tuple[str, ...] | None:
     """
     @return: the names of a shape, as all code of this process means them.
@@ -379,35 +441,9 @@ def _shared(shape: Shape) -> tuple[str, ...] | None:
     return tuple(map(sys.intern, shape.names))
 
 
-def _extrasOf(
-    adapter: IAdapter, cls: type | None, names: tuple[str, ...] | None
-) -> int | None:
+def _shortWay(shape: Shape, layout: Layout, unclaimed: bool) -> Any:
     """
-    @return: how many values an adapter is given beside the attributes, which are
-        set as they are; L{None} if it fills all by itself.
-    """
-    if cls is None or names is None or not isDirect(adapter, cls):
-        return None
-    direct: Any = adapter
-    count = len(direct.extras)
-    at = len(names) - count
-    if names[at:] != direct.extras or vars(object)["__new__"] is not cls.__new__:
-        return None
-    return count if _areUnclaimed(cls, names) else None
-
-
-def _areUnclaimed(cls: type, names: Iterable[str]) -> bool:
-    """
-    @return: whether setting attributes of these names gives them to the instance:
-        none is a property, or another descriptor that has it set elsewhere.
-    """
-    setters = ("__set__", "__delete__")
-    found = (vars(base)[n] for n in names for base in cls.__mro__ if n in vars(base))
-    return not any(hasattr(type(each), setter) for each in found for setter in setters)
-
-
-def _shortWay(shape: Shape, layout: Layout) -> Any:
-    """
+    @param unclaimed: whether setting attributes of its names gives them to instances.
     @return: fills instances that have an instance dictionary and nothing
         else; L{None} if the shape is not that simple.
     """
@@ -417,7 +453,7 @@ def _shortWay(shape: Shape, layout: Layout) -> Any:
     if any(name.startswith("\0") for name in names):
         return None
     shared = _shared(shape) or ()
-    if _areUnclaimed(layout.cls, shared):
+    if unclaimed:
         give = object.__setattr__
 
         def giveAll(obj: Any, elements: Sequence[Any]) -> None:

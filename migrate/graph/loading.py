@@ -46,7 +46,7 @@ class Loading:
         self._environment = environment
         self.filenos: list[int] = []
         self._unowned: set[int] = set()
-        self._resolved: dict[Named, Any] = {}
+        self._resolved = environment.knowledge.resolved(environment.policy)
         self._afterFill: list[tuple[int, Action]] = []
         self._onAdopt: list[Action] = []
         self._onAdopted: list[Action] = []

@@ -14,9 +14,9 @@ from zope.interface import implementer
 
 from migrate.errors import Forbidden, LoadError, NotMovable
 from migrate.graph.environment import Environment
-from migrate.graph.names import ADAPTERS, verify
+from migrate.graph.names import ADAPTERS, resolve, verify
 from migrate.graph.plain import PlainAdapter, className, isPlain
-from migrate.graph.reduction import ReduceAdapter, reduces
+from migrate.graph.reduction import reduces
 from migrate.interfaces import IAdapter, ICapture, IDirectAdapter
 from migrate.model import Description, External, Named
 
@@ -30,19 +30,49 @@ class Planner:
     """
 
     environment: Environment
-    plain: PlainAdapter = attrs.field(init=False, factory=PlainAdapter)
-    _reduce: IAdapter = attrs.field(init=False, factory=ReduceAdapter)
+
+    @property
+    def plain(self) -> PlainAdapter:
+        """
+        Speaks for the instances of plain classes.
+        """
+        return self.environment.knowledge.plain
 
     def adapterFor(self, cls: type) -> IAdapter:
         """
         @return: the adapter that speaks for the instances of C{cls}.
         """
+        adapters = self.environment.knowledge.adapters
+        adapter = adapters.get(cls)
+        if adapter is None:
+            adapter = adapters[cls] = self._find(cls)
+        return adapter
+
+    def learn(self, name: Named) -> None:
+        """
+        Find out what a loading will need to know about what a name means.
+
+        @raise migrate.errors.CannotResolve: it means nothing here.
+        @raise Forbidden: the policy keeps it out.
+        """
+        knowledge, policy = self.environment.knowledge, self.environment.policy
+        resolved = knowledge.resolved(policy)
+        if name not in resolved:
+            resolved[name] = resolve(name, policy)
+        found: Any = resolved[name]
+        if isinstance(found, type):
+            adapter = self.adapterFor(found)
+            if isinstance(adapter, PlainAdapter):
+                adapter.layout(found)
+            knowledge.claimed(found)
+
+    def _find(self, cls: type) -> IAdapter:
         found = self.environment.registry.lookup(cls)
         if found is not None:
             return found
         if isPlain(cls) and not reduces(cls):
             return self.plain
-        return self._reduce
+        return self.environment.knowledge.reduce
 
     def named(self, name: str) -> IAdapter:
         """
@@ -50,7 +80,7 @@ class Planner:
         @raise LoadError: there is none.
         @raise Forbidden: the policy keeps it out.
         """
-        for own in (self.plain, self._reduce):
+        for own in (self.plain, self.environment.knowledge.reduce):
             if own.name == name:
                 return own
         if not self.environment.policy.permits(ADAPTERS, name):

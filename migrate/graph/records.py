@@ -67,6 +67,12 @@ BLOB = 23
 PART = 24
 #: Nothing more is read of a file: which descriptor it is.
 SPENT = 25
+#: The adapter that speaks for bound methods, unless somebody has registered another.
+METHODS = "method"
+#: The adapter that speaks for deques, unless somebody has registered another one.
+DEQUES = "deque"
+#: A short deque: how long it may be, and its elements.
+DEQUE = 26
 #: The head of an object with the first shape; that of the second follows.
 FIRST = 32
 

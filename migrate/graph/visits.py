@@ -43,6 +43,8 @@ class Plan(NamedTuple):
     @ivar head: for L{CONTAINER}, that of a short one.
     @ivar adapter: for the last three, who speaks for it.
     @ivar live: whether that has something to do when it is paused.
+    @ivar outside: for L{CONTAINER}, by identity, those that only the reader knows;
+        L{None} if there are none.
     """
 
     way: int
@@ -50,6 +52,7 @@ class Plan(NamedTuple):
     head: int = 0
     adapter: Any = None
     live: bool = False
+    outside: dict[int, Any] | None = None
 
 
 class _Readers(dict[type, Reader]):

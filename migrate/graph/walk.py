@@ -10,7 +10,7 @@ It must not know how records are encoded.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -244,9 +244,12 @@ class Walk:
         @return: how the instances of C{cls} are read.
         """
         plan = self._native(cls) or self._own(cls) or self._adapted(cls)
-        if cls in self._outsideTypes:
-            return Plan(READ, self._guarded(plan.reader))
-        return plan
+        if cls not in self._outsideTypes:
+            return plan
+        reader = self._guarded(plan.reader)
+        if plan.way != CONTAINER:
+            return Plan(READ, reader)
+        return plan._replace(reader=reader, outside=self._outside)
 
     def _native(self, cls: type) -> Plan | None:
         """
@@ -265,7 +268,22 @@ class Walk:
         """
         if cls is Descriptor:
             return Plan(READ, self._readDescriptor)
+        if cls is deque and self._planner.adapterFor(cls).name == r.DEQUES:
+            return Plan(READ, self._shortDeque(self._adapted(cls).reader))
         return Plan(READ, self._readWeak) if cls is Weak else None
+
+    def _shortDeque(self, reader: Reader) -> Reader:
+        """
+        @param reader: of long ones.
+        @return: what reads deques.
+        """
+
+        def read(obj: deque[Any]) -> tuple[int | None, Iterable[Any]]:
+            if len(obj) < r.MANY:
+                return r.DEQUE, (obj.maxlen, *obj)
+            return reader(obj)
+
+        return read
 
     def _readBytes(self, obj: bytes) -> tuple[int | None, Iterable[Any]]:
         """
@@ -434,6 +452,13 @@ class Walk:
         """
         @return: the name by which a class goes, if it does.
         """
+        names = self._environment.knowledge.names
+        name = names.get(cls)
+        if name is None:
+            name = names[cls] = self._findName(cls)
+        return name
+
+    def _findName(self, cls: type) -> tuple[str | None, str | None]:
         if id(cls) in self._outside:
             return None, None
         adapter = self._planner.adapterFor(type(cls))

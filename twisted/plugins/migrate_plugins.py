@@ -13,3 +13,10 @@ migrateClient = ServiceMaker(
     "Take live services over from a migration server, and publish them in turn.",
     "migrate-client",
 )
+
+migrateManager = ServiceMaker(
+    "Migration manager",
+    "migrate.manager.tap",
+    "Keep services running, and have new processes take them over.",
+    "migrate-manager",
+)

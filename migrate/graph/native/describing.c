@@ -70,6 +70,8 @@ visit_description(Visits *self, Plan *plan, PyObject *object, PyObject *found)
     if (read_description(found, &parts) < 0)
         goto end;
     PyObject *arguments = parts.arguments, *state = parts.state;
+    if (plan->homes != NULL)
+        keep_home(plan, object, arguments);
     if (PyTuple_CheckExact(arguments) && (state == Py_None || PyDict_CheckExact(state)))
         variant = variant_of(self, plan, found, &parts);
     if (variant == NULL)
@@ -81,9 +83,33 @@ end:
     return failed;
 }
 
+/* A method of which it is known where its class has it: 1; 0 if that does not do. */
+static int
+visit_method(Visits *self, Plan *plan, PyObject *object, Home *home)
+{
+    PyObject *arguments =
+        PyTuple_Pack(3, PyMethod_GET_SELF(object), home->owner, home->name);
+    if (arguments == NULL)
+        return -1;
+    Description parts = {(PyObject *)&PyMethod_Type, arguments, Py_None};
+    Variant *variant = variant_of(self, plan, NULL, &parts);
+    int found = variant != NULL;
+    if (found && (put_description(self, variant, arguments, Py_None) < 0 ||
+                  end_visit(self, plan, variant, object) < 0))
+        found = -1;
+    Py_DECREF(arguments);
+    return found;
+}
+
 int
 visit_described(Visits *self, Plan *plan, PyObject *object)
 {
+    Home *home = plan->homes == NULL ? NULL : home_of(plan, object);
+    if (home != NULL) {
+        int found = visit_method(self, plan, object, home);
+        if (found)
+            return found < 0 ? -1 : 0;
+    }
     PyObject *pair[2] = {object, self->capture};
     PyObject *found = PyObject_Vectorcall(plan->describe, pair, 2, NULL);
     if (found == NULL) {

@@ -22,6 +22,32 @@ fill_list(Records *self, size_t number, PyObject *list)
     return failed ? FAILED : FILLED;
 }
 
+static int
+fill_deque(Records *self, size_t number, PyObject *deque)
+{
+    Py_ssize_t before = PyObject_Size(deque);
+    if (before)
+        return before < 0 ? FAILED : SLOW;
+    PyObject *values = values_of(self, number, PY_SSIZE_T_MAX);
+    if (values == NULL)
+        return FAILED;
+    PyObject *none = NULL;
+    int found = SLOW;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(values); i++)
+        if (PyList_GET_ITEM(values, i) == self->missing)
+            goto done;
+    /* How long it may be comes first. */
+    found = FAILED;
+    if (PyList_SetSlice(values, 0, 1, NULL) < 0)
+        goto done;
+    none = PyObject_CallMethodObjArgs(deque, str_extend, values, NULL);
+    found = none == NULL ? FAILED : FILLED;
+done:
+    Py_XDECREF(none);
+    Py_DECREF(values);
+    return found;
+}
+
 /* Whether hashing and comparing an object looks at what is in it. */
 static int
 looks(Records *self, const unsigned char *whole, uint64_t number)
@@ -139,43 +165,55 @@ is_ready(Records *self, size_t number)
     return 1;
 }
 
-/* Set the attributes that stand at the beginning. */
-static int
-set_attributes(Records *self, Kind *kind, Elements *elements, PyObject *object)
+/* Attributes of one object, and what its adapter is given beside: as many as a walk puts
+ * into one shape. */
+#define VALUES 256
+
+/* The first values of a record; what follows of them is not read any more if one is not
+ * made yet. How many have been read: all of them, fewer, or -1 with an exception. */
+static Py_ssize_t
+read_values(Records *self, Elements *elements, Py_ssize_t count, PyObject **values)
 {
-    Py_ssize_t count = PyTuple_GET_SIZE(kind->names) - kind->extras;
     for (Py_ssize_t i = 0; i < count; i++) {
         Token token;
         const unsigned char *at = next_token(self, elements, &token);
-        PyObject *value = value_of_token(self, at, token);
-        if (value == NULL)
-            return FAILED;
-        /* No class attribute of these names has a say: see migrate.graph.kinds. */
-        int failed = PyObject_GenericSetAttr(
-            object, PyTuple_GET_ITEM(kind->names, i), value);
-        Py_DECREF(value);
-        if (failed)
-            return FAILED;
+        if (token.type == UNSIGNED || token.type == SIGNED) {
+            if (token.value >= self->count && self->final)
+                wrong("a record refers to what is not there");
+            if (token.value >= self->count || is_missing(self, token.value))
+                return i;
+        }
+        values[i] = value_of_token(self, at, token);
+        if (values[i] == NULL)
+            return i;
     }
+    return count;
+}
+
+/* Set the attributes that stand at the beginning. */
+static int
+set_attributes(Kind *kind, PyObject **values, PyObject *object)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(kind->names) - kind->extras;
+    for (Py_ssize_t i = 0; i < count; i++)
+        /* No class attribute of these names has a say: see migrate.graph.kinds. */
+        if (PyObject_GenericSetAttr(object, PyTuple_GET_ITEM(kind->names, i),
+                                    values[i]) < 0)
+            return FAILED;
     return FILLED;
 }
 
 /* Give the rest of the elements to the adapter. */
 static int
-restore(Records *self, Kind *kind, Elements *elements, PyObject *object)
+restore(Records *self, Kind *kind, PyObject **rest, PyObject *object)
 {
     PyObject *values = PyTuple_New(kind->extras);
-    for (Py_ssize_t i = 0; values != NULL && i < kind->extras; i++) {
-        Token token;
-        const unsigned char *at = next_token(self, elements, &token);
-        PyObject *value = value_of_token(self, at, token);
-        if (value == NULL)
-            Py_CLEAR(values);
-        else
-            PyTuple_SET_ITEM(values, i, value);
-    }
     if (values == NULL)
         return FAILED;
+    for (Py_ssize_t i = 0; i < kind->extras; i++) {
+        Py_INCREF(rest[i]);
+        PyTuple_SET_ITEM(values, i, rest[i]);
+    }
     PyObject *parts[] = {object, values, self->loading};
     PyObject *none = PyObject_Vectorcall(kind->restorer, parts, 3, NULL);
     Py_DECREF(values);
@@ -187,19 +225,23 @@ restore(Records *self, Kind *kind, Elements *elements, PyObject *object)
 int
 fill_attributes(Records *self, size_t number, Kind *kind, PyObject *object)
 {
+    PyObject *values[VALUES];
     Elements elements;
+    Py_ssize_t names = PyTuple_GET_SIZE(kind->names);
     Py_ssize_t all = count_elements(self, number);
-    if (all < 0)
+    if (all < 0 || elements_of(self, number, &elements) < 0)
         return FAILED;
-    int ready = all == PyTuple_GET_SIZE(kind->names) ? is_ready(self, number) : 0;
-    if (ready < 1)
-        return ready < 0 ? FAILED : SLOW;
-    if (elements_of(self, number, &elements) < 0 ||
-        set_attributes(self, kind, &elements, object) == FAILED)
-        return FAILED;
-    if (kind->restorer == NULL)
-        return FILLED;
-    return restore(self, kind, &elements, object);
+    if (all != names || names > VALUES)
+        return SLOW;
+    Py_ssize_t count = read_values(self, &elements, names, values);
+    int found = count == names ? FILLED : PyErr_Occurred() ? FAILED : SLOW;
+    if (found == FILLED)
+        found = set_attributes(kind, values, object);
+    if (found == FILLED && kind->restorer != NULL)
+        found = restore(self, kind, values + names - kind->extras, object);
+    while (count--)
+        Py_DECREF(values[count]);
+    return found;
 }
 
 int
@@ -212,6 +254,8 @@ fill_one(Records *self, size_t number, unsigned char *whole)
     switch (head_of(self, number)) {
     case LIST:
         return fill_list(self, number, object);
+    case DEQUE:
+        return fill_deque(self, number, object);
     case SET:
     case DICT:
         return fill_keyed(self, number, object, whole);
@@ -242,8 +286,6 @@ fill_next(Records *self, size_t number, unsigned char *whole, unsigned char *fil
             return -1;
         return append_number(left->rest, number);
     }
-    if (turn(self, number) < 0)
-        return -1;
     switch (fill_one(self, number, whole)) {
     case FILLED:
         filled[number] = 1;
@@ -253,7 +295,7 @@ fill_next(Records *self, size_t number, unsigned char *whole, unsigned char *fil
     case SLOW:
         return append_number(left->slow, number);
     default:
-        return -1;
+        return blame(self, number);
     }
 }
 

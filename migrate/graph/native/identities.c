@@ -3,23 +3,32 @@
  * It must not know what objects are, nor what becomes of them. */
 #include "visits.h"
 
+/* Where the search begins.  There are as few slots as will do, no power of two. */
+static inline size_t
+first_of(const void *pointer, size_t slots)
+{
+    uint64_t mixed = ((uint64_t)(uintptr_t)pointer >> 4) * 0x9E3779B97F4A7C15ull;
+    return (size_t)((mixed >> 32) * slots >> 32);
+}
+
 static int
 grow_table(Visits *self)
 {
-    size_t slots = self->slots ? self->slots * 2 : 1024;
-    uint32_t *table = PyMem_Calloc(slots, sizeof *table);
+    size_t slots = self->slots ? self->slots + self->slots / 2 : 1024;
+    /* All that is in it can be found anew: never are there two. */
+    PyMem_Free(self->table);
+    self->slots = 0;
+    uint32_t *table = self->table = PyMem_Calloc(slots, sizeof *table);
     if (table == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    PyMem_Free(self->table);
-    self->table = table;
     self->slots = slots;
     Py_ssize_t count = PyList_GET_SIZE(self->objects);
     for (Py_ssize_t number = 0; number < count; number++) {
-        size_t at = slot_of(PyList_GET_ITEM(self->objects, number), slots);
+        size_t at = first_of(PyList_GET_ITEM(self->objects, number), slots);
         while (table[at])
-            at = (at + 1) & (slots - 1);
+            at = at + 1 == slots ? 0 : at + 1;
         table[at] = (uint32_t)number + 1;
     }
     return 0;
@@ -29,10 +38,10 @@ grow_table(Visits *self)
 static size_t
 place_of(Visits *self, PyObject *object)
 {
-    size_t at = slot_of(object, self->slots);
+    size_t at = first_of(object, self->slots);
     while (self->table[at] &&
            PyList_GET_ITEM(self->objects, self->table[at] - 1) != object)
-        at = (at + 1) & (self->slots - 1);
+        at = at + 1 == self->slots ? 0 : at + 1;
     return at;
 }
 

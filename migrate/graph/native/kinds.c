@@ -34,6 +34,7 @@ forget_kind(Kind *kind)
     Py_CLEAR(kind->names);
     Py_CLEAR(kind->cls);
     Py_CLEAR(kind->restorer);
+    forget_methods(kind);
 }
 
 static int
@@ -103,7 +104,7 @@ read_kind(Kind *kind, PyObject *found)
         PyErr_SetString(PyExc_TypeError, "names are a tuple");
         return -1;
     }
-    return read_way(kind, found);
+    return read_methods(kind, found) < 0 ? -1 : read_way(kind, found);
 }
 
 int

@@ -48,6 +48,22 @@ needs_of(Records *self, size_t number, const unsigned char *whole, Py_ssize_t li
     return 0;
 }
 
+/* Have the adapter make an object. */
+static PyObject *
+ask_adapter(Records *self, size_t number, Kind *kind, PyObject *arguments)
+{
+    PyObject *cls = kind->known;
+    if (kind->class_number >= 0)
+        cls = PyList_GET_ITEM(self->made, (Py_ssize_t)kind->class_number);
+    PyObject *parts[] = {cls, arguments, self->loading};
+    if (turn(self, number) < 0)
+        return NULL;
+    PyObject *made = PyObject_Vectorcall(kind->maker, parts, 3, NULL);
+    if (made != NULL)
+        keep_method(kind, arguments, made);
+    return made;
+}
+
 /* Make one object that an adapter makes, if nothing is in the way. */
 static int
 make_adapted(Records *self, size_t number, Kind *kind, unsigned char *whole)
@@ -57,18 +73,14 @@ make_adapted(Records *self, size_t number, Kind *kind, unsigned char *whole)
         return -1;
     if (needs.missing || needs.tower || (kind->complete && needs.partial))
         return 0;
-    if (turn(self, number) < 0)
-        return -1;
     PyObject *values = values_of(self, number, kind->needed);
     PyObject *arguments = values == NULL ? NULL : PyList_AsTuple(values);
     Py_XDECREF(values);
     if (arguments == NULL)
-        return -1;
-    PyObject *cls = kind->known;
-    if (kind->class_number >= 0)
-        cls = PyList_GET_ITEM(self->made, (Py_ssize_t)kind->class_number);
-    PyObject *parts[] = {cls, arguments, self->loading};
-    PyObject *made = PyObject_Vectorcall(kind->maker, parts, 3, NULL);
+        return blame(self, number);
+    PyObject *made = bound_method(kind, arguments);
+    if (made == NULL && !PyErr_Occurred())
+        made = ask_adapter(self, number, kind, arguments);
     Py_DECREF(arguments);
     if (keep_made(self, number, made) < 0)
         return -1;
@@ -87,11 +99,9 @@ make_tuple(Records *self, size_t number, unsigned char *whole)
         return -1;
     if (needs.missing || needs.tower)
         return 0;
-    if (turn(self, number) < 0)
-        return -1;
     PyObject *values = values_of(self, number, PY_SSIZE_T_MAX);
     if (values == NULL)
-        return -1;
+        return blame(self, number);
     PyObject *made = PyList_AsTuple(values);
     Py_DECREF(values);
     if (keep_made(self, number, made) < 0)
@@ -160,6 +170,26 @@ make_descriptor(Records *self, size_t number)
     return make_outside(self, number, DESCRIPTOR);
 }
 
+/* An empty one, which knows how long it may be. */
+static PyObject *
+make_deque(Records *self, size_t number)
+{
+    Elements elements;
+    Token token;
+    if (elements_of(self, number, &elements) < 0)
+        return NULL;
+    const unsigned char *at = next_token(self, &elements, &token);
+    if (at == NULL || (token.type != NIL && (token.type != ARRAY || token.value != 1)))
+        return make_outside(self, number, DEQUE);
+    PyObject *longest = value_of_token(self, at, token), *made = NULL;
+    if (longest != NULL && (longest == Py_None || PyLong_CheckExact(longest)))
+        made = PyObject_CallFunctionObjArgs(deque_type, empty_tuple, longest, NULL);
+    else if (longest != NULL)
+        made = make_outside(self, number, DEQUE);
+    Py_XDECREF(longest);
+    return made;
+}
+
 /* What needs no other object. */
 int
 make_atom(Records *self, size_t number, unsigned char *whole)
@@ -191,6 +221,8 @@ make_atom(Records *self, size_t number, unsigned char *whole)
     case BYTES:
         made = make_bytes(self, number);
         break;
+    case DEQUE:
+        return keep_made(self, number, make_deque(self, number));
     default:
         return 0;
     }

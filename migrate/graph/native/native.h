@@ -17,7 +17,7 @@
 #endif
 
 /* Raised whenever compiled and plain code no longer fit each other. */
-#define NATIVE_VERSION 1
+#define NATIVE_VERSION 2
 
 /* As in migrate.graph.records, which a test compares. */
 #define SHORT_ATOM 64
@@ -25,11 +25,13 @@
 #define MANY 8
 #define CHUNK_BYTES (1 << 16)
 
+#define METHODS "method"
+
 enum {
     MORE, SHAPE, END, TEXT, BYTES, INT, NAMED, EXTERNAL, DESCRIPTOR, WEAK,
     LIST, TUPLE, SET, FROZENSET, DICT,
     RAW_LIST, RAW_TUPLE, RAW_SET, RAW_FROZENSET, RAW_DICT,
-    REFUSED, LATER, AT, BLOB, PART, SPENT, FIRST = 32
+    REFUSED, LATER, AT, BLOB, PART, SPENT, DEQUE, FIRST = 32
 };
 
 /* Bytes that grow. */

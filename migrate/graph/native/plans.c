@@ -14,6 +14,8 @@ forget_plan(Plan *plan)
     Py_CLEAR(plan->describe);
     Py_CLEAR(plan->extract);
     Py_CLEAR(plan->omitted);
+    Py_CLEAR(plan->outside);
+    forget_homes(plan);
     PyMem_Free(plan);
 }
 
@@ -67,11 +69,27 @@ read_direct(Plan *plan)
     return 0;
 }
 
-/* The tuple: way, reader, head, adapter, live. */
+/* Methods are remembered, unless somebody has an adapter of his own for them. */
+static int
+read_homes(Plan *plan)
+{
+    PyObject *name = PyObject_GetAttrString(plan->adapter, "name");
+    int usual = name == NULL ? -1 : PyUnicode_Check(name) &&
+        PyUnicode_CompareWithASCIIString(name, METHODS) == 0;
+    Py_XDECREF(name);
+    if (usual < 1)
+        return usual;
+    plan->homes = PyMem_Calloc(HOMES, sizeof *plan->homes);
+    if (plan->homes == NULL)
+        PyErr_NoMemory();
+    return plan->homes == NULL ? -1 : 0;
+}
+
+/* The tuple: way, reader, head, adapter, live, outside. */
 static int
 read_plan(Plan *plan, PyObject *found)
 {
-    if (!PyTuple_Check(found) || PyTuple_GET_SIZE(found) != 5) {
+    if (!PyTuple_Check(found) || PyTuple_GET_SIZE(found) != 6) {
         PyErr_SetString(PyExc_TypeError, "no plan");
         return -1;
     }
@@ -82,10 +100,15 @@ read_plan(Plan *plan, PyObject *found)
         return -1;
     Py_INCREF(plan->reader = PyTuple_GET_ITEM(found, 1));
     Py_INCREF(plan->adapter = PyTuple_GET_ITEM(found, 3));
+    PyObject *outside = PyTuple_GET_ITEM(found, 5);
+    if (PyDict_CheckExact(outside))
+        Py_INCREF(plan->outside = outside);
     if (plan->way != DESCRIBED && plan->way != DIRECT)
         return 0;
     plan->describe = PyObject_GetAttrString(plan->adapter, "describe");
     if (plan->describe == NULL)
+        return -1;
+    if (plan->type == &PyMethod_Type && read_homes(plan) < 0)
         return -1;
     return plan->way == DIRECT ? read_direct(plan) : 0;
 }

@@ -39,14 +39,15 @@ advance(Records *self, size_t number)
         if (ready < 1)
             return ready;
     }
-    if (turn(self, number) < 0)
-        return -1;
     PyObject *object = PyList_GET_ITEM(self->made, (Py_ssize_t)number);
-    int done = kind != NULL && kind->way == DIRECT
-        ? fill_attributes(self, number, kind, object)
-        : fill_one(self, number, self->whole);
+    int done;
+    if (kind != NULL && kind->way == DIRECT)
+        done = turn(self, number) < 0
+            ? FAILED : fill_attributes(self, number, kind, object);
+    else
+        done = fill_one(self, number, self->whole);
     if (done == FAILED)
-        return -1;
+        return blame(self, number);
     if (done != FILLED)
         return 0;
     self->flags[number] |= FULL;

@@ -231,6 +231,18 @@ turn(Records *self, size_t number)
     return failed ? -1 : 0;
 }
 
+/* Something went wrong with a record, which is to be known; -1. */
+int
+blame(Records *self, size_t number)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (turn(self, number) < 0)
+        PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+    return -1;
+}
+
 /* A bytearray with a byte for each record. */
 unsigned char *
 marks_of(Records *self, PyObject *array)

@@ -35,6 +35,14 @@ typedef struct {
 /* Who makes and fills the objects of a kind. */
 enum { GENERIC, SWIFT, ADAPTED, DIRECT };
 
+/* What a class has as a method of a name: found by plain code once. */
+typedef struct {
+    PyObject *owner, *name, *function;
+} Found;
+
+/* As many are remembered. */
+#define METHODS_KEPT 64
+
 /* What becomes of the records of one head. */
 typedef struct {
     int way;
@@ -49,6 +57,7 @@ typedef struct {
     Py_ssize_t needed; /* elements that are arguments */
     int64_t class_number; /* the class, where it is an object of the graph */
     char complete, whole, immediate;
+    Found *methods; /* for bound methods; otherwise NULL */
 } Kind;
 
 /* Elements of an earlier record. */
@@ -90,7 +99,8 @@ typedef struct {
 } Records;
 
 /* What plain code is asked for, and what is needed over and over. */
-extern PyObject *descriptor_type, *empty_tuple, *str_number;
+extern PyObject *descriptor_type, *deque_type, *empty_tuple;
+extern PyObject *str_number, *str_extend;
 
 /* The elements of a record, one after the other, and of what extends it. */
 typedef struct {
@@ -112,6 +122,7 @@ Py_ssize_t count_elements(Records *self, size_t number);
 PyObject *values_of(Records *self, size_t number, Py_ssize_t limit);
 int keep_made(Records *self, size_t number, PyObject *object);
 int turn(Records *self, size_t number);
+int blame(Records *self, size_t number);
 unsigned char *marks_of(Records *self, PyObject *array);
 int append_number(PyObject *list, size_t number);
 
@@ -128,6 +139,12 @@ PyObject *make_text(Records *self, size_t number);
 PyObject *make_bytes(Records *self, size_t number);
 int make_atom(Records *self, size_t number, unsigned char *whole);
 int make_one(Records *self, size_t number, unsigned char *whole);
+
+/* bound.c */
+int read_methods(Kind *kind, PyObject *found);
+void forget_methods(Kind *kind);
+PyObject *bound_method(Kind *kind, PyObject *arguments);
+void keep_method(Kind *kind, PyObject *arguments, PyObject *made);
 
 /* filling.c */
 int is_ready(Records *self, size_t number);
@@ -218,7 +235,7 @@ is_filled(Records *self, size_t number)
     if (head >= FIRST)
         return 1;
     return head == LIST || head == SET || head == DICT || head == RAW_LIST ||
-        head == RAW_SET || head == RAW_DICT;
+        head == RAW_SET || head == RAW_DICT || head == DEQUE;
 }
 
 #if defined(__GNUC__)

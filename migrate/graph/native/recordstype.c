@@ -3,7 +3,7 @@
  * It must not know how anything is taken, made or filled. */
 #include "records.h"
 
-PyObject *descriptor_type, *empty_tuple, *str_number;
+PyObject *descriptor_type, *deque_type, *empty_tuple, *str_number, *str_extend;
 
 static int
 checked_number(Records *self, PyObject *argument, size_t *number)
@@ -130,6 +130,10 @@ records_traverse(Records *self, visitproc visit, void *arg)
         Py_VISIT(kind->names);
         Py_VISIT(kind->cls);
         Py_VISIT(kind->restorer);
+        for (int at = 0; kind->methods != NULL && at < METHODS_KEPT; at++) {
+            Py_VISIT(kind->methods[at].owner);
+            Py_VISIT(kind->methods[at].function);
+        }
     }
     return 0;
 }
@@ -239,9 +243,16 @@ records_prepare(void)
         return -1;
     descriptor_type = PyObject_GetAttrString(model, "Descriptor");
     Py_DECREF(model);
+    PyObject *collections = PyImport_ImportModule("collections");
+    if (collections == NULL)
+        return -1;
+    deque_type = PyObject_GetAttrString(collections, "deque");
+    Py_DECREF(collections);
     empty_tuple = PyTuple_New(0);
     str_number = PyUnicode_InternFromString("number");
-    if (!malformed || !descriptor_type || !empty_tuple || !str_number)
+    str_extend = PyUnicode_InternFromString("extend");
+    if (!malformed || !descriptor_type || !deque_type || !empty_tuple || !str_number ||
+        !str_extend)
         return -1;
     return PyType_Ready(&RecordsType);
 }

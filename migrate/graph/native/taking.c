@@ -79,6 +79,7 @@ take_record(Records *self, Cursor *cursor)
         return wrong("records come after the last");
     self->elements += array.value;
     if ((head.value >= TEXT && head.value <= RAW_DICT) || head.value == BLOB ||
+        head.value == DEQUE ||
         (head.value >= FIRST && head.value - FIRST < self->kind_count))
         return keep_row(self, record, head.value, array.value - 1);
     return take_control(self, record, elements, head.value, array.value - 1);

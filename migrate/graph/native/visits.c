@@ -23,6 +23,53 @@ is_uniform(PyObject **items, Py_ssize_t count)
     return 1;
 }
 
+/* The next item of a container, or the next key and value: 1, 0 if there is none. */
+static int
+visit_item(Visits *self)
+{
+    PyObject *key, *value, *items = self->items;
+    if (PyDict_CheckExact(items)) {
+        if (!PyDict_Next(items, &self->item, &key, &value))
+            return 0;
+        return put(self, key) < 0 || put(self, value) < 0 ? -1 : 1;
+    }
+    if (self->item >= PySequence_Fast_GET_SIZE(items))
+        return 0;
+    return put(self, PySequence_Fast_GET_ITEM(items, self->item++)) < 0 ? -1 : 1;
+}
+
+/* Go on with a container until there are enough chunks, or it is done. */
+int
+visit_on(Visits *self)
+{
+    for (; self->items_left; self->items_left--) {
+        if (PyList_GET_SIZE(self->chunks) != self->enough)
+            return 0;
+        int found = visit_item(self);
+        if (!found)
+            PyErr_SetString(PyExc_RuntimeError, "a container changed while it moves");
+        if (found < 1)
+            return -1;
+    }
+    Py_CLEAR(self->items);
+    return done(self, self->plan, flags_of(self->plan->head));
+}
+
+/* Begin with a container, of which not all is written at once if it is large. */
+static int
+visit_items(Visits *self, Plan *plan, PyObject *items, Py_ssize_t count)
+{
+    int width = PyDict_CheckExact(items) ? 2 : 1;
+    if (begin(self, plan->head, count * width) < 0)
+        return -1;
+    Py_INCREF(items);
+    Py_XSETREF(self->items, items);
+    self->items_left = count;
+    self->plan = plan;
+    self->item = 0;
+    return visit_on(self);
+}
+
 static int
 visit_dict(Visits *self, Plan *plan, PyObject *object)
 {
@@ -44,12 +91,7 @@ visit_dict(Visits *self, Plan *plan, PyObject *object)
             return visit_read(self, plan, object);
         at = 0;
     }
-    if (begin(self, plan->head, 2 * count) < 0)
-        return -1;
-    while (PyDict_Next(object, &at, &key, &value))
-        if (put(self, key) < 0 || put(self, value) < 0)
-            return -1;
-    return done(self, plan, 0);
+    return visit_items(self, plan, object, count);
 }
 
 static int
@@ -70,7 +112,7 @@ visit_container(Visits *self, Plan *plan, PyObject *object)
     PyObject **all = PySequence_Fast_ITEMS(items);
     int failed = count >= MANY && is_uniform(all, count)
         ? visit_read(self, plan, object)
-        : visit_sequence(self, plan, plan->head, all, count);
+        : visit_items(self, plan, items, count);
     Py_DECREF(items);
     return failed;
 }
@@ -97,6 +139,18 @@ visit_plain(Visits *self, Plan *plan, PyObject *object)
     return done(self, plan, variant->flags);
 }
 
+/* Whether only the reader knows what a container is. */
+static int
+is_outside(Plan *plan, PyObject *object)
+{
+    if (plan->outside == NULL)
+        return 0;
+    PyObject *identity = PyLong_FromVoidPtr(object);
+    int found = identity == NULL ? -1 : PyDict_Contains(plan->outside, identity);
+    Py_XDECREF(identity);
+    return found;
+}
+
 int
 visit(Visits *self)
 {
@@ -105,8 +159,13 @@ visit(Visits *self)
     if (plan == NULL)
         return -1;
     switch (plan->way) {
-    case CONTAINER:
-        return visit_container(self, plan, object);
+    case CONTAINER: {
+        int outside = is_outside(plan, object);
+        if (outside < 0)
+            return -1;
+        return outside ? visit_read(self, plan, object)
+                       : visit_container(self, plan, object);
+    }
     case PLAIN:
         return visit_plain(self, plan, object);
     case DESCRIBED:

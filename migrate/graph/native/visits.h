@@ -43,6 +43,16 @@ typedef struct {
 /* So many objects that were met together are visited together. */
 #define FEW 64
 
+/* Where the class of what methods are bound to has a function: found by plain code once.
+ * Type and function are those of objects that are kept. */
+typedef struct {
+    PyTypeObject *type;
+    PyObject *function, *owner, *name;
+} Home;
+
+/* As many are remembered. */
+#define HOMES 64
+
 /* What is known of a class whose instances are visited. */
 typedef struct {
     PyTypeObject *type;
@@ -53,6 +63,8 @@ typedef struct {
     PyObject *adapter;
     PyObject *describe;
     PyObject *extract, *omitted; /* for DIRECT */
+    Home *homes;       /* for bound methods; otherwise NULL */
+    PyObject *outside; /* for CONTAINER: those of which only the reader knows, or NULL */
     Py_ssize_t extras;
     Py_ssize_t count;
     int variants, next;
@@ -84,6 +96,11 @@ typedef struct {
     size_t declared;
     PyObject *row; /* the record that is being made, if rows are kept */
     Py_ssize_t place, left, open;
+    PyObject *items; /* a dict, list or tuple that is amid being written, or NULL */
+    Plan *plan;      /* that of the container */
+    Py_ssize_t item; /* where to go on */
+    Py_ssize_t items_left;
+    Py_ssize_t enough; /* the chunks after which to stop */
     int64_t last; /* the number that was mentioned last, or -1 */
     Attributes attributes; /* of the object that is visited */
 } Visits;
@@ -150,9 +167,13 @@ int note(Visits *self, int64_t needed);
 int visit_sequence(Visits *self, Plan *plan, uint32_t head, PyObject **items,
                    Py_ssize_t count);
 int visit_read(Visits *self, Plan *plan, PyObject *object);
+Home *home_of(Plan *plan, PyObject *method);
+void keep_home(Plan *plan, PyObject *method, PyObject *arguments);
+void forget_homes(Plan *plan);
 int visit_described(Visits *self, Plan *plan, PyObject *object);
 int visit_direct(Visits *self, Plan *plan, PyObject *object);
 int visit(Visits *self);
+int visit_on(Visits *self);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

@@ -10,14 +10,19 @@ PyObject *str_record, *str_headOf, *str_headOfPlain, *str_plan;
 static PyObject *
 visits_drain(Visits *self, PyObject *Py_UNUSED(none))
 {
-    Py_ssize_t chunks = PyList_GET_SIZE(self->chunks);
-    if (queue(self, 0) < 0)
+    self->enough = PyList_GET_SIZE(self->chunks);
+    if (self->items == NULL && queue(self, 0) < 0)
         return NULL;
-    while (PyList_GET_SIZE(self->chunks) == chunks && next_object(self))
-        if (visit(self) < 0 || queue(self, (uint32_t)self->current) < 0)
+    while (PyList_GET_SIZE(self->chunks) == self->enough) {
+        if (self->items == NULL && !next_object(self))
+            break;
+        if ((self->items == NULL ? visit(self) : visit_on(self)) < 0)
             return NULL;
-    int done = self->active.next == self->active.end && !self->few.count &&
-        !self->many.count;
+        if (self->items == NULL && queue(self, (uint32_t)self->current) < 0)
+            return NULL;
+    }
+    int done = self->items == NULL && self->active.next == self->active.end &&
+        !self->few.count && !self->many.count;
     return PyBool_FromLong(done);
 }
 
@@ -215,6 +220,7 @@ visits_traverse(Visits *self, visitproc visit, void *arg)
     Py_VISIT(self->live);
     Py_VISIT(self->chunks);
     Py_VISIT(self->row);
+    Py_VISIT(self->items);
     for (size_t at = 0; at < self->plan_slots; at++) {
         Plan *plan = self->plans[at];
         if (plan == NULL)
@@ -225,6 +231,9 @@ visits_traverse(Visits *self, visitproc visit, void *arg)
         Py_VISIT(plan->describe);
         Py_VISIT(plan->extract);
         Py_VISIT(plan->omitted);
+        Py_VISIT(plan->outside);
+        for (int i = 0; plan->homes != NULL && i < HOMES; i++)
+            Py_VISIT(plan->homes[i].owner);
         for (int i = 0; i < plan->variants; i++) {
             Py_VISIT(plan->variant[i].cls);
             Py_VISIT(plan->variant[i].names);
@@ -256,6 +265,7 @@ visits_clear(Visits *self)
     Py_CLEAR(self->live);
     Py_CLEAR(self->chunks);
     Py_CLEAR(self->row);
+    Py_CLEAR(self->items);
     return 0;
 }
 
