@@ -103,7 +103,7 @@ class RunitTests(ServiceTestCase):
         yield runsv.line("recipients are let in")
         client = yield self.processes.connect(port)
         yield client.ask(b"hello")
-        ended = self.processes.start(["sv", "exit", "service"], self.directory)
+        ended = self.processes.start(["sv", "exit", "./service"], self.directory)
         yield ended.ended()
         over = yield runsv.ended()
         self.assertEqual(over.status, 0)
