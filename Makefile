@@ -31,7 +31,7 @@ REACTOR_TESTS ?= $(shell grep -lE 'reactor|tests\.(processes|shells)' tests/test
 SECONDS ?= 600
 PEOPLE ?= 200
 
-.PHONY: help test test-reactors coverage soak demo fuzz bench lint types changelog pythons clean
+.PHONY: help test test-reactors coverage soak demo audio fuzz bench lint types changelog pythons clean
 
 help:
 	@echo "make demo            move a telnet session to another process, and look on"
@@ -39,6 +39,7 @@ help:
 	@echo "                     for one test at a time)"
 	@echo "make test-reactors   what meets the reactor, under: $(REACTORS)"
 	@echo "make coverage        the whole suite, and which branches it took"
+	@echo "make audio           a radio station, restarted and moved, drawn in .cache (lame)"
 	@echo "make soak            move a chat to and fro for SECONDS=$(SECONDS) while people talk"
 	@echo "make fuzz            frames, records and tables of chance, for SECONDS=$(SECONDS)"
 	@echo "make bench           what a migration costs, and what it costs while there is none"
@@ -89,6 +90,10 @@ soak: $(ready)
 demo: pythons
 	$(bin)/python examples/telnet_shell/demo.py --python $(bin)/python \
 	    $$($(bin)/python -m tests.pythons --other | sed 's/^/--other-python /')
+
+audio: $(ready)
+	$(bin)/python -m pip install --quiet --editable ".[bench]"
+	$(bin)/python -m examples.audio_stream.compare --plot $(CACHE)/audio.png
 
 fuzz: $(ready)
 	$(bin)/python -m fuzz $(SECONDS)

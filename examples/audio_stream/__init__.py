@@ -1,0 +1,3 @@
+"""
+An internet radio station whose listeners hear nothing of its upgrades.
+"""
