@@ -55,6 +55,7 @@ LAYERS = (
     "following heir",
     "client",
     "inquirer",
+    "reexec",
     "supervisor",
     "testing",
     "tap outcome bar",

@@ -4,4 +4,5 @@ C{python -m migrate.cli} is C{txmigrate}, of this very Python and this very chec
 
 from migrate.cli.main import main
 
-main(prog_name="txmigrate")
+if __name__ == "__main__":
+    main(prog_name="txmigrate")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import click
 
 from migrate import __version__
+from migrate.cli.reexec import reexec
 from migrate.cli.status import status
 
 
@@ -19,3 +20,4 @@ def main() -> None:
 
 
 main.add_command(status)
+main.add_command(reexec)
