@@ -28,6 +28,16 @@ def isAvailable() -> bool:
     return hasattr(os, "memfd_create") and all(hasattr(fcntl, n) for n in _SEALS)
 
 
+def seal(fileno: int) -> None:
+    """
+    Let nobody change a memory file any more, nor cut it off.
+    """
+    seals = 0
+    for name in _SEALS:
+        seals |= getattr(fcntl, name)
+    fcntl.fcntl(fileno, fcntl.F_ADD_SEALS, seals)
+
+
 @implementer(ILargeBytes)
 @attrs.define(eq=False)
 class MemoryFiles:
@@ -49,10 +59,7 @@ class MemoryFiles:
         for part in parts:
             while part:
                 part = part[os.write(fileno, part) :]
-        seals = 0
-        for name in _SEALS:
-            seals |= getattr(fcntl, name)
-        fcntl.fcntl(fileno, fcntl.F_ADD_SEALS, seals)
+        seal(fileno)
         return fileno
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -25,7 +25,9 @@ from migrate.conversation import Deadlines
 from migrate.credentials import UserPolicy
 from migrate.errors import MigrationError
 from migrate.notify import Notifier
+from migrate.reexec.plugin import ReexecOptions, reexecuted, settle
 from migrate.reload import Reload, signalOf
+from migrate.server import MigrationServer
 
 MOST_SECONDS = 1e9
 """
@@ -33,7 +35,7 @@ Seconds that any option takes.
 """
 
 
-class CommonOptions(usage.Options, AuthOptionMixin):
+class CommonOptions(ReexecOptions, AuthOptionMixin):
     """
     The options of both plugins.
     """
@@ -123,6 +125,8 @@ class CommonOptions(usage.Options, AuthOptionMixin):
                 self["reload"] = signalOf(self["reload-signal"])
         except (MigrationError, ValueError) as error:
             raise usage.UsageError(str(error)) from error
+        self["signal"] = self.signalNumber()
+        settle(getattr(self, "parent", None))
 
     def common(self) -> dict[str, Any]:
         """
@@ -231,6 +235,29 @@ def resourcesOf(options: Any) -> dict[str, Callable[[], object]]:
         namedBy("--resource", dotted)
         found[name] = partial(namedBy, "--resource", dotted)
     return found
+
+
+def follow(
+    options: Any, openers: Mapping[str, Callable[[], Any]], pidFile: Any
+) -> MigrationServer | None:
+    """
+    @param openers: open resources, by name.
+    @param pidFile: a L{migrate.outcome.PidFile}.
+    @return: the server of an image of which the process served before; L{None} of a
+        process that has just begun.
+    @raise MigrationError: the options do not fit.
+    """
+    server = reexecuted(
+        options["control"],
+        options["signal"],
+        openers,
+        pidFile.write,
+        **options.common(),
+    )
+    if server is not None:
+        server.resources.update(resourcesOf(options))
+        server.whenEmpty = pidFile.before(server.whenEmpty)
+    return server
 
 
 def serviceOf(dotted: str) -> IService:

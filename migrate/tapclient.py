@@ -19,9 +19,12 @@ from migrate.gate import Gate
 from migrate.identity import Login
 from migrate.outcome import Outcome, PidFile
 from migrate.policies import Policies
+from migrate.reexec.plugin import offer
+from migrate.server import MigrationServer
 from migrate.tap import (
     CommonOptions,
     duration,
+    follow,
     namedBy,
     resourcesOf,
     seconds,
@@ -170,7 +173,7 @@ def openerOf(dotted: str) -> Callable[[], Any]:
     return opener
 
 
-def makeService(options: Options) -> MigrationClient:
+def makeService(options: Options) -> MigrationServer:
     """
     @return: a client that takes over, or asks about, what was given.
     """
@@ -178,6 +181,14 @@ def makeService(options: Options) -> MigrationClient:
     # What is typed at a prompt from now on can be made again elsewhere.
     keepEverySource()
     outcome = Outcome(options.parent)
+    try:
+        openers = {name: openerOf(dotted) for name, dotted in options["provide"]}
+        following = follow(options, openers, options.pidFile)
+    except (MigrationError, ValueError, usage.UsageError) as error:
+        outcome.leave(f"migrate-client: {error}")
+    if following is not None:
+        outcome.close()
+        return following
     gate = Gate.fromEnvironment()
     asking = options["check"] or options["rehearse"]
     make: Any = CommandLineClient
@@ -193,7 +204,7 @@ def makeService(options: Options) -> MigrationClient:
             policies=options["policies"],
             wait=options["seconds"],
             maxPause=options["pause"],
-            provide={name: openerOf(dotted) for name, dotted in options["provide"]},
+            provide=openers,
             **options.common(),
         )
         client.resources.update(resourcesOf(options))
@@ -211,5 +222,7 @@ def makeService(options: Options) -> MigrationClient:
         gate.guard(client)
         client.pidFile = options.pidFile
         client.whenEmpty = options.pidFile.before(client.whenEmpty)
+        opened = client.provision.opened
+        offer(client, options["control"], options["signal"], lambda: list(opened))
     made: MigrationClient = client
     return made

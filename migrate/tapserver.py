@@ -12,9 +12,12 @@ from migrate.control import DEFAULT, ControlAddress
 from migrate.errors import MigrationError
 from migrate.gate import Gate
 from migrate.outcome import Outcome, PidFile, appendToLog
+from migrate.reexec.plugin import offer
+from migrate.reexec.reexecution import guard
 from migrate.server import MigrationServer
 from migrate.tap import (
     CommonOptions,
+    follow,
     pluginService,
     resourcesOf,
     serviceOf,
@@ -69,6 +72,10 @@ class Options(CommonOptions):
         for name in names:
             if names.count(name) > 1:
                 raise usage.UsageError(f"two services are named {name!r}")
+        self.pidFile = PidFile.of(self.parent)
+        if guard() is not None:
+            # It names this process already.
+            self.pidFile.withhold()
 
 
 class CommandLineServer(MigrationServer):
@@ -129,12 +136,16 @@ def makeService(options: Options) -> MigrationServer:
     @return: a server that publishes all that was asked for.
     """
     twistd = options.parent
-    pidFile = PidFile.of(twistd)
+    pidFile = options.pidFile
     # What is typed at a prompt from now on can be made again elsewhere.
     keepEverySource()
     outcome = Outcome(twistd)
     gate = Gate.fromEnvironment()
     try:
+        following = follow(options, {}, pidFile)
+        if following is not None:
+            outcome.close()
+            return following
         server = CommandLineServer(options["control"], **options.common())
         server.activate(options["control"] == DEFAULT)
         server.resources.update(resourcesOf(options))
@@ -144,6 +155,7 @@ def makeService(options: Options) -> MigrationServer:
                 server.publish(name, serviceOf(dotted))
             for name, commandLine in options["plugins"]:
                 server.publish(name, pluginService(commandLine, twistd))
+        offer(server, options["control"], options["signal"])
     except (MigrationError, ValueError, usage.UsageError) as error:
         outcome.leave(f"migrate-server: {error}")
     server.outcome = outcome

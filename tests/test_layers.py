@@ -57,6 +57,7 @@ LAYERS = (
     "following heir",
     "client",
     "inquirer",
+    "reexec",
     "testing",
     "outcome bar activation",
     "reload",
