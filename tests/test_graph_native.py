@@ -220,6 +220,17 @@ class NativeTests(SynchronousTestCase):
                 self.assertEqual(arrived[4], large[2])
                 self.assertIs(arrived[5], arrived[0])
 
+    def test_largeBytesAmidContainer(self) -> None:
+        """
+        What is said of a file of large byte strings comes before, or after, the record
+        of a container that is written piece by piece.
+        """
+        many = [each for n in range(50000) for each in (n, f"number {n}", None)]
+        graph = [os.urandom(r.SEGMENT), many, dict.fromkeys(many), b"end"]
+        for write in (lambda f: f(), self.plainly):
+            for read in (lambda f: f(), self.plainly):
+                self.assertTrue(self.moved(graph, write, read) == graph)
+
     def test_noDictionaries(self) -> None:
         """
         Objects that are looked at, and those that arrive, keep their attributes

@@ -170,6 +170,13 @@ class Visits:
                 self._write(number, row)
         return self._active[0] == self._active[1] and not (self._few or self._many)
 
+    def amid(self) -> bool:
+        """
+        @return: whether the record of a large container has only been begun: nothing
+            else may be added before it is whole.
+        """
+        return False
+
     def _choose(self) -> int:
         """
         @return: the object that is visited next, or -1.  Those come first that were

@@ -173,7 +173,7 @@ class Walk:
         while not done:
             done = self._visits.drain()
             yield from self._visits.take()
-            if self._outgoing is not None:
+            if self._outgoing is not None and not self._visits.amid():
                 yield from self._write(self._outgoing.full())
 
     def _write(self, files: Iterable[list[Record]]) -> Iterator[bytes]:

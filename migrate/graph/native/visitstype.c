@@ -128,6 +128,10 @@ visits_add(Visits *self, PyObject *records)
     }
     if (self->rows != Py_None)
         Py_RETURN_NONE;
+    if (self->items != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a record is open");
+        return NULL;
+    }
     for (Py_ssize_t at = 0; at < PyList_GET_SIZE(records); at++) {
         PyObject *record = PyList_GET_ITEM(records, at);
         if (!PyList_Check(record) || !PyList_GET_SIZE(record)) {
@@ -150,6 +154,12 @@ visits_end(Visits *self, PyObject *Py_UNUSED(none))
         return NULL;
     buffer_clear(&self->out);
     Py_RETURN_NONE;
+}
+
+static PyObject *
+visits_amid(Visits *self, PyObject *Py_UNUSED(none))
+{
+    return PyBool_FromLong(self->items != NULL);
 }
 
 static PyObject *
@@ -299,6 +309,7 @@ visits_rows(Visits *self, void *Py_UNUSED(closure))
 }
 
 static PyMethodDef methods[] = {
+    {"amid", (PyCFunction)visits_amid, METH_NOARGS, "See the plain one."},
     {"drain", (PyCFunction)visits_drain, METH_NOARGS, "See the plain one."},
     {"meet", (PyCFunction)visits_meet, METH_O, "See the plain one."},
     {"number", (PyCFunction)visits_number, METH_O, "See the plain one."},
