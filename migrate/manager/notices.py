@@ -67,7 +67,8 @@ class Notices:
     A socket that notices come to.
 
     @ivar reactor: watches it.
-    @ivar path: where it is, absolute.
+    @ivar path: where it is, absolute; or C{@} and an abstract name, at which only the
+        kernel's word on who sent something keeps strangers out.
     @ivar heard: called with each notice.
     """
 
@@ -97,6 +98,9 @@ class Notices:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         old = os.umask(0o177)
         try:
+            if self.path.startswith("@"):
+                bound.bind("\0" + self.path[1:])
+                return
             # Whoever bound it before is no more: there is one manager at an endpoint.
             with suppress(FileNotFoundError):
                 os.unlink(self.path)

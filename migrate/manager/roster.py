@@ -169,7 +169,9 @@ class Roster:
             if child.alive:
                 child.signal(signal.SIGKILL)
                 await child.ends()
-            why = str(error) or f"process {child.pid} did not get ready in time"
+            why = str(error)
+            if isinstance(error, TimeoutError):
+                why = f"process {child.pid} did not get ready in time"
             raise CannotStart(why) from error
         self._man(post, child)
 

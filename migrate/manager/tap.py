@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.logger import Logger
 
-from migrate.control import ControlAddress
+from migrate.control import MAX_PATH, ControlAddress
 from migrate.errors import MigrationError
 from migrate.manager.children import Nursery
 from migrate.manager.house import House
@@ -222,11 +224,17 @@ def _overheard(pid: int, line: str) -> None:
 def _besides(control: ControlAddress) -> str:
     """
     @return: the path of the socket for notices: it is the same for whoever manages the
-        same services later.
+        same services later.  One that does not fit into a UNIX address, from whatever
+        directory, is an abstract name: C{@} and what is made of the path.
     """
     if control.kind == "unix":
-        return f"{control.path}.notify"
-    return os.path.abspath(f"manager.{control.port}.notify")
+        path = f"{control.path}.notify"
+    else:
+        path = os.path.abspath(f"manager.{control.port}.notify")
+    encoded = os.fsencode(path)
+    if len(encoded) <= MAX_PATH or sys.platform != "linux":
+        return path
+    return f"@txmigrate-{sha256(encoded).hexdigest()}"
 
 
 def _output(options: Options) -> int:
