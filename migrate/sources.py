@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -54,8 +53,8 @@ def _isInstalled(path: str) -> bool:
     parts = path.split(os.sep)
     if "site-packages" in parts or "dist-packages" in parts:
         return True
-    libraries = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib")}
-    return any(path.startswith(os.path.realpath(each) + os.sep) for each in libraries)
+    library = os.path.dirname(os.__file__)
+    return path.startswith((library + os.sep, os.path.realpath(library) + os.sep))
 
 
 def _top(package: Any, path: str) -> str:

@@ -150,7 +150,8 @@ class CommonOptions(ReexecOptions, AuthOptionMixin):
         if self.get("reload") is not None:
             reload = Reload(server, self["reload"])
             reload.check()
-            server.reactor.callWhenRunning(reload.install)
+            # From the beginning: it would end a process that is just about to run.
+            reload.install()
 
 
 _DEADLINES = {

@@ -78,10 +78,8 @@ class Reexecution:
         self.server.answers[QUESTION] = self.asked
         self.server.answers[OUTCOME] = self.told
         if self.number is not None:
-            self.server.reactor.callWhenRunning(self._listen)
-
-    def _listen(self) -> None:
-        signal.signal(self.number or 0, self._signalled)
+            # From the beginning: it would end a process that is just about to run.
+            signal.signal(self.number, self._signalled)
 
     def _signalled(self, *_: object) -> None:
         self.server.reactor.callFromThread(self._bySignal)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 import zlib
 from collections.abc import Iterator
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
@@ -155,6 +154,7 @@ def _standard() -> tuple[str, ...]:
     """
     @return: where the standard library is.
     """
-    found = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+    # Not by sysconfig: that reads a file of the building, which not every user may.
+    found = {os.path.dirname(os.__file__)}
     found |= {os.path.realpath(each) for each in found}
     return tuple(f"{each}{os.sep}" for each in found)
