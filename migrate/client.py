@@ -257,7 +257,18 @@ class MigrationClient(ControlHeir):
         try:
             warm(await conversation.ask("warmth"))
         except PeerRefused as error:
-            self._log.debug("the origin does not tell: {why}", why=str(error))
+            self._isOlder(conversation, error)
+
+    def _isOlder(self, conversation: RecipientConversation, error: PeerRefused) -> None:
+        """
+        An origin of an older release does not know a question; otherwise the
+        conversation has ended.
+
+        @raise PeerRefused: it has.
+        """
+        if conversation.machine.state is State.CLOSED:
+            raise error
+        self._log.debug("the origin does not tell: {why}", why=str(error))
 
     async def _breathe(self) -> None:
         """
@@ -279,8 +290,7 @@ class MigrationClient(ControlHeir):
         except PeerRefused as error:
             if error.error == CannotFollow.__name__:
                 raise
-            # An older release: it has no supervisor to speak of.
-            self._log.debug("no word of a supervisor: {why}", why=str(error))
+            self._isOlder(conversation, error)
         else:
             self.supervision.succeed(answer)
 

@@ -25,7 +25,7 @@ def listening(where: str) -> socket.socket:
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if kind == "unix":
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        made.bind(address)
+        made.bind(os.path.relpath(address))
     else:
         stream = kind == "tcp"
         made = socket.socket(

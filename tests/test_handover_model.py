@@ -531,7 +531,7 @@ class HandoversTests(SynchronousTestCase):
     """
 
     limits: Any = settings(
-        max_examples=200,
+        max_examples=500,
         stateful_step_count=40,
         deadline=None,
         database=None,
