@@ -164,8 +164,7 @@ class MigrationClient(ControlHeir):
             self._tellSupervisor()
             self.done.callback(self)
             giveBack()
-            if self.following.isLeft and not self.inherited:
-                await self._stay(conversation)
+            await self._linger(conversation)
         if conversation.transport is not None:
             conversation.close()
         if not self.taken:
@@ -198,6 +197,13 @@ class MigrationClient(ControlHeir):
             conversation = again
         self.following.settle()
         return conversation
+
+    async def _linger(self, conversation: RecipientConversation) -> None:
+        """
+        Do what is left to be done once all is served here.
+        """
+        if self.following.isLeft and not self.inherited:
+            await self._stay(conversation)
 
     async def _stay(self, conversation: RecipientConversation) -> None:
         """

@@ -32,6 +32,7 @@ class CommandLineClient(MigrationClient):
 
     outcome: Outcome
     pidFile: PidFile
+    program = "migrate-client"
 
     def privilegedStartService(self) -> None:
         """
@@ -46,7 +47,7 @@ class CommandLineClient(MigrationClient):
         """
         See L{MigrationClient.waits}.
         """
-        self.outcome.warn(f"migrate-client: {name} waits: {why}")
+        self.outcome.warn(f"{self.program}: {name} waits: {why}")
 
     def _served(self, _: object) -> None:
         if self.inherited or not os.path.exists(self.pidFile.path or os.devnull):
@@ -54,7 +55,7 @@ class CommandLineClient(MigrationClient):
         unused = [n for n in self.provision.openers if n not in self.provision.opened]
         if unused:
             self.outcome.warn(
-                "migrate-client: nothing that came has a resource named "
+                f"{self.program}: nothing that came has a resource named "
                 f"{', '.join(unused)}"
             )
         self.outcome.say(each.describe() for each in self.following.arrived)
@@ -62,7 +63,7 @@ class CommandLineClient(MigrationClient):
             self.outcome.succeed()
         else:
             taken, why = ", ".join(self.taken), explained(self.problem)
-            self.outcome.fail(f"migrate-client: took over {taken}; {why}")
+            self.outcome.fail(f"{self.program}: took over {taken}; {why}")
 
     def inheritedLate(self) -> None:
         """
@@ -71,7 +72,7 @@ class CommandLineClient(MigrationClient):
         self.pidFile.write()
 
     def _failed(self, failure: Failure) -> None:
-        self.outcome.fail(f"migrate-client: {explained(failure.value)}")
+        self.outcome.fail(f"{self.program}: {explained(failure.value)}")
         exitWith(1)
         self.reactor.stop()
 

@@ -153,6 +153,31 @@ class ControlAddress:
                 f"cannot listen on {self}: {error.socketError}"
             ) from error
 
+    def isListenedOn(self) -> bool:
+        """
+        Find out, without a reactor, whether a process listens here.
+
+        @return: not if there is nothing, or what a dead process has left behind.
+        @raise ControlError: it cannot be told.
+        """
+        unix = self.kind == "unix"
+        where: Any = reachable(self.path) if unix else (self.host, self.port)
+        family = socket.AF_UNIX if unix else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.settimeout(CONNECT_TIMEOUT)
+            try:
+                probe.connect(where)
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
+            except BlockingIOError:
+                # More wait than it has room for: it lives.
+                return True
+            except OSError as error:
+                raise ControlError(
+                    f"cannot tell who listens on {self}: {error}"
+                ) from error
+        return True
+
     def connect(self, reactor: Any, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """
         Connect to the origin that listens here.

@@ -322,6 +322,12 @@ class UnknownStart(MigrationError):
     """
 
 
+class CannotStart(MigrationError):
+    """
+    A service of this process that was to take another process's place does not start.
+    """
+
+
 class IncompatiblePeer(MigrationError):
     """
     The two sides run versions that cannot be bridged.

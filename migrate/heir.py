@@ -11,7 +11,6 @@ from typing import Any
 
 import attrs
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from migrate.control import DEFAULT, ControlAddress
@@ -20,18 +19,8 @@ from migrate.graph import Environment
 from migrate.handover import State
 from migrate.policies import Policies
 from migrate.recipient import RecipientConversation
-from migrate.server import CONTROL, MigrationServer
+from migrate.server import CONTROL, ORPHAN_PATIENCE, MigrationServer
 from migrate.wish import Wish
-
-ORPHAN_PATIENCE = 2.0
-"""
-Seconds that a dead origin's control endpoint may take to become free.
-"""
-
-ORPHAN_RETRY = 0.05
-"""
-Seconds between two attempts to listen on it.
-"""
 
 FOREVER = 1e8
 """
@@ -94,7 +83,7 @@ class ControlHeir(MigrationServer):
             is done with it.
         """
         try:
-            await self._listenPatiently(ORPHAN_PATIENCE if orphaned else 0.0)
+            await self.listenPatiently(ORPHAN_PATIENCE if orphaned else 0.0)
         except ControlError as error:
             if not orphaned:
                 raise
@@ -103,24 +92,6 @@ class ControlHeir(MigrationServer):
             super().listen()
         else:
             self.inherited = orphaned
-
-    async def _listenPatiently(self, patience: float) -> None:
-        """
-        Listen on the control endpoint.
-
-        @param patience: seconds that it may take to become free.
-        @raise ControlError: it did not.
-        """
-        while True:
-            try:
-                super().listen()
-            except ControlError:
-                if patience <= 0:
-                    raise
-            else:
-                return
-            patience -= ORPHAN_RETRY
-            await deferLater(self.reactor, ORPHAN_RETRY)
 
     def _wishForControl(self, conversation: RecipientConversation) -> Wish:
         return Wish(
@@ -168,7 +139,7 @@ class ControlHeir(MigrationServer):
         port, control = self.port, self.control
         self.port, self.control = None, self.origin
         try:
-            await self._listenPatiently(ORPHAN_PATIENCE)
+            await self.listenPatiently(ORPHAN_PATIENCE)
         except ControlError as error:
             self._log.warn("{why}", why=str(error))
             self.port, self.control = port, control

@@ -150,7 +150,8 @@ class ServiceStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     One published service.
 
     @ivar name: its name.
-    @ivar state: C{"available"}, C{"in transit"}, C{"leaving"} or C{"departed"}.
+    @ivar state: C{"available"}, C{"in transit"}, C{"leaving"}, C{"draining"} or
+        C{"departed"}.
     """
 
     name: Label

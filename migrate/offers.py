@@ -84,7 +84,7 @@ class Offers:
             return self._reserveConnection(name)
         service = self.publication.reserve(name)
         try:
-            offer = self._offer(name, service, provides)
+            offer = self.of(name, service, provides)
             providers = providersOf(service)
             return self._shared(offer, service, providers) if providers else offer
         except BaseException:
@@ -192,9 +192,14 @@ class Offers:
             )
         if name in self.publication.leaving():
             raise ServiceInTransit(f"service {name!r} has left, but for connections")
-        return self._offer(name, service, provides)
+        if name in self.publication.draining():
+            raise ServiceInTransit(f"service {name!r} serves its last clients here")
+        return self.of(name, service, provides)
 
-    def _offer(self, name: str, service: Any, provides: Sequence[str]) -> Offer:
+    def of(self, name: str, service: Any, provides: Sequence[str] = ()) -> Offer:
+        """
+        @return: all of a service, in whichever state it is.
+        """
         forbidden = [
             (other, f"it is published on its own, as {label!r}")
             for label, other in self.publication.services().items()

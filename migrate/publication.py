@@ -1,5 +1,6 @@
 """
-The services that a process offers, each available, in transit, leaving or departed.
+The services that a process offers, each available, in transit, leaving,
+draining or departed.
 
 It must not know how a service travels, nor who claims it.
 """
@@ -26,6 +27,8 @@ class Availability(enum.Enum):
     IN_TRANSIT = "in transit"
     LEAVING = "leaving"
     """It has been moved away, but for connections that are served here."""
+    DRAINING = "draining"
+    """Another process listens for it; the clients that it has are served here."""
     DEPARTED = "departed"
 
 
@@ -64,9 +67,9 @@ class Publication:
                 raise ValueError(f"that service is published as {other!r} already")
         self._entries[name] = _Entry(service)
 
-    def reserve(self, name: str) -> IService:
+    def check(self, name: str) -> None:
         """
-        Put a service in transit, so that nobody else can claim it.
+        Find out whether a service can be had.
 
         @raise UnknownService: none of that name was published.
         @raise ServiceInTransit: it is being moved already.
@@ -85,8 +88,23 @@ class Publication:
                 f"service {name!r} has been moved away, but for connections that are "
                 "still served here"
             )
+        if entry.state is Availability.DRAINING:
+            raise ServiceInTransit(
+                f"service {name!r} has been handed over, and serves its last clients "
+                "here"
+            )
         if entry.service is None:
             raise ServiceDeparted(f"service {name!r} has been moved away")
+
+    def reserve(self, name: str) -> IService:
+        """
+        Put a service in transit, so that nobody else can claim it.
+
+        @raise ServiceUnavailable: see L{check}.
+        """
+        self.check(name)
+        entry = self._entries[name]
+        assert entry.service is not None
         entry.state = Availability.IN_TRANSIT
         return entry.service
 
@@ -106,11 +124,29 @@ class Publication:
         """
         @return: the names of services of which only connections are here.
         """
-        return [
-            name
-            for name, entry in self._entries.items()
-            if entry.state is Availability.LEAVING
-        ]
+        return self._in(Availability.LEAVING)
+
+    def drain(self, name: str) -> None:
+        """
+        A service in transit is listened for by another process.
+        """
+        self._entries[name].state = Availability.DRAINING
+
+    def draining(self) -> list[str]:
+        """
+        @return: the names of services that serve their last clients here.
+        """
+        return self._in(Availability.DRAINING)
+
+    def held(self) -> list[str]:
+        """
+        @return: the names of what is still this process's: more than connections.
+        """
+        gone = [*self.leaving(), *self.draining()]
+        return [name for name in self.names() if name not in gone]
+
+    def _in(self, state: Availability) -> list[str]:
+        return [name for name, entry in self._entries.items() if entry.state is state]
 
     def depart(self, name: str) -> None:
         """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -101,6 +101,44 @@ class Successor(ProcessProtocol):
             settled(why)
 
 
+FIRST = 4
+"""
+The first descriptor that a successor has besides those that every process has, and the
+standard error that it goes on with.
+"""
+
+
+def startSuccessor(
+    server: IReloadable,
+    words: Sequence[str],
+    settled: Callable[[str], None],
+    *,
+    environ: Mapping[str, str] | None = None,
+    descriptors: Mapping[int, int] | None = None,
+) -> Any:
+    """
+    Start a process that is to take over from this one.
+
+    @param server: whose it is.
+    @param words: its command line.
+    @param settled: called once it knows how it went, with what went wrong, if anything
+        did.
+    @param environ: this process's by default.
+    @param descriptors: what it inherits: by which number there, L{FIRST} or more, it
+        has which one of this process.
+    @return: its transport.
+    """
+    places: dict[int, Any] = {0: 0, 1: 1, 2: "r", 3: 2, **(descriptors or {})}
+    return server.reactor.spawnProcess(
+        Successor(settled),
+        words[0],
+        list(words),
+        env={**(os.environ if environ is None else environ), STDERR: "3"},
+        path=server.started.directory,
+        childFDs=places,
+    )
+
+
 @attrs.define(eq=False)
 class Reload:
     """
@@ -149,14 +187,7 @@ class Reload:
         started = self.server.started
         try:
             command = successor(started, control=str(self.server.control))
-            self._child = self.server.reactor.spawnProcess(
-                Successor(self._settled),
-                command.words[0],
-                command.words,
-                env={**os.environ, STDERR: "3"},
-                path=started.directory,
-                childFDs={0: 0, 1: 1, 2: "r", 3: 2},
-            )
+            self._child = startSuccessor(self.server, command.words, self._settled)
         except Exception as error:
             self._log.failure("no successor could be started")
             self._settled(f"{type(error).__name__}: {error}")

@@ -18,8 +18,10 @@ from typing import Any
 import attrs
 from twisted.application.service import IService, MultiService
 from twisted.cred.checkers import ICredentialsChecker
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from migrate.adapters import installedRegistry
@@ -31,6 +33,7 @@ from migrate.errors import (
     CannotMigrateYet,
     ConnectionsStay,
     ConnectionsWait,
+    ControlError,
     MigrationError,
     NothingLeft,
     NotTrusted,
@@ -39,6 +42,7 @@ from migrate.errors import (
     ServiceUnavailable,
     TooManyPeers,
 )
+from migrate.gradual.house import Gradual, isKey
 from migrate.graph import Environment, PickleSerializer, Registry, TableSerializer
 from migrate.handover import Event
 from migrate.interfaces import IDump, ISerializer
@@ -58,6 +62,17 @@ CONTROL = "(control)"
 """
 What a recipient claims to inherit the control listener, when nothing else is
 left.  No service can be published under this name.
+"""
+
+
+ORPHAN_PATIENCE = 2.0
+"""
+Seconds that a dead origin's control endpoint may take to become free.
+"""
+
+ORPHAN_RETRY = 0.05
+"""
+Seconds between two attempts to listen on it.
 """
 
 
@@ -200,6 +215,17 @@ class MigrationServer(MultiService):
             self._endIfEmpty,
             self.supervision.returned,
         )
+        self.gradual = Gradual(
+            reactor,
+            self.publication,
+            self.environment,
+            self._offers.of,
+            lambda: [self, self.port, self._secondaryPort],
+            self._endIfEmpty,
+            self._listenAgain,
+        )
+        self.answers["recipes"] = self.gradual.told
+        self.answers["gradual"] = self.gradual.answer
         self.conversations: set[OriginAdmission] = set()
         self.unasked = 0
         self._strangers: dict[OriginAdmission, None] = {}
@@ -252,6 +278,24 @@ class MigrationServer(MultiService):
         if self.port is None:
             self.serve(self.control.listen(self.reactor, self.controlFactory))
 
+    async def listenPatiently(self, patience: float) -> None:
+        """
+        Listen on the control endpoint.
+
+        @param patience: seconds that it may take to become free.
+        @raise ControlError: it did not.
+        """
+        while True:
+            try:
+                MigrationServer.listen(self)
+            except ControlError:
+                if patience <= 0:
+                    raise
+            else:
+                return
+            patience -= ORPHAN_RETRY
+            await deferLater(self.reactor, ORPHAN_RETRY)
+
     def serve(self, port: IListeningPort) -> None:
         """
         Let recipients in by a port that listens already.
@@ -287,6 +331,7 @@ class MigrationServer(MultiService):
             port.stopListening()
         self._stopSecondary()
         self._offers.stop()
+        self.gradual.stop()
         for conversation in list(self.conversations):
             conversation.transport.loseConnection()
         self._complaints.close()
@@ -322,6 +367,8 @@ class MigrationServer(MultiService):
         """
         if name == CONTROL:
             return self._reserveControl()
+        if isKey(name):
+            return self.gradual.reserve(name)
         return self._offers.reserve(name, provides)
 
     def offer(self, name: str, provides: Sequence[str] = ()) -> Offer:
@@ -331,8 +378,7 @@ class MigrationServer(MultiService):
         return self._offers.offer(name, provides)
 
     def _reserveControl(self) -> Offer:
-        leaving = self.publication.leaving()
-        left = [name for name in self.publication.names() if name not in leaving]
+        left = self.publication.held()
         if left:
             raise ServiceUnavailable(
                 f"the control endpoint stays: {', '.join(left)} is still published here"
@@ -361,6 +407,17 @@ class MigrationServer(MultiService):
     def _departControl(self) -> None:
         self.port = None
         self._controlDeparted = True
+
+    def _listenAgain(self) -> None:
+        """
+        A service accepts here again whose successor is dead, and with that perhaps
+        the control endpoint.
+        """
+        if self._controlDeparted:
+            self._controlDeparted = self._controlInTransit = False
+            Deferred.fromCoroutine(self.listenPatiently(ORPHAN_PATIENCE)).addErrback(
+                lambda failure: self._log.failure("no control endpoint", failure)
+            )
 
     # Who is there?
 
@@ -430,6 +487,13 @@ class MigrationServer(MultiService):
         if self._offers.note(report):
             return
         self.supervision.moved(report.pid)
+        if report.service in self.publication.draining():
+            self._log.info(
+                "process {pid} accepts for {service}",
+                pid=report.pid,
+                service=report.service,
+            )
+            return
         self._log.info(
             "moved {service} to process {pid} in {ms:.2f} ms: {objects} objects, "
             "{descriptors} descriptors, {bytes} bytes ({steps}){predicted}",

@@ -32,7 +32,7 @@ An option with which one command line is that of the first process and of every
 successor.
 """
 
-OWN = frozenset({"service", "plugin", "all", "check", "rehearse"})
+OWN = frozenset({"service", "plugin", "all", "check", "rehearse", "gradual", "drain"})
 """
 Options that say what one process is for, and not how it is to do it.
 """

@@ -85,9 +85,7 @@ class Supervision:
 
         @param pid: that process.
         """
-        publication = self.server.publication
-        leaving = publication.leaving()
-        if self.successor or any(n not in leaving for n in publication.names()):
+        if self.successor or self.server.publication.held():
             return
         self.successor = pid
         self._stopWatching()

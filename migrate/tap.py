@@ -35,6 +35,18 @@ Seconds that any option takes.
 """
 
 
+DRAIN = [
+    "drain",
+    None,
+    None,
+    "Seconds after which the clients that are left at the old process are closed "
+    "there; by default they stay for as long as they will.",
+]
+"""
+The option of both plugins that goes with a gradual take-over.
+"""
+
+
 class CommonOptions(ReexecOptions, AuthOptionMixin):
     """
     The options of both plugins.
@@ -173,6 +185,15 @@ def seconds(option: str, text: str, least: float = 1e-3) -> float:
     if not least <= value <= MOST_SECONDS:
         raise ValueError(f"--{option} {text}: give a positive number of seconds")
     return value
+
+
+def drain(text: str | None) -> float | None:
+    """
+    @param text: the value of L{DRAIN}.
+    @return: seconds.
+    @raise ValueError: it is no such number.
+    """
+    return None if text is None else seconds("drain", text, least=0.0)
 
 
 _TIME = re.compile(r"\s*((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(ms|s)?\s*", re.ASCII)

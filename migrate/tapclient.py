@@ -16,19 +16,29 @@ from migrate.client import MigrationClient
 from migrate.commandline import CommandLineClient, CommandLineInquirer
 from migrate.errors import MigrationError
 from migrate.gate import Gate
+from migrate.gradual.recipes import SERVICE, Recipe
 from migrate.identity import Login
 from migrate.outcome import Outcome, PidFile
 from migrate.policies import Policies
-from migrate.reexec.plugin import offer
 from migrate.server import MigrationServer
+from migrate.takeover.inheritance import inherited
 from migrate.tap import (
+    DRAIN,
     CommonOptions,
+    drain,
     duration,
     follow,
     namedBy,
     resourcesOf,
     seconds,
     split,
+)
+from migrate.tapsuccessor import (
+    CommandLineGradual,
+    equip,
+    makerOf,
+    makersOf,
+    show,
 )
 
 
@@ -45,6 +55,13 @@ class Options(CommonOptions):
 
     optFlags: ClassVar = [
         ["all", "a", "Take over every service that is available."],
+        [
+            "gradual",
+            None,
+            "Take only the listening sockets: new clients are served here, by services "
+            "that this process makes itself, and the others where they are until they "
+            "sign off.",
+        ],
         ["check", None, "Only tell what would move, and what could not."],
         [
             "rehearse",
@@ -75,6 +92,7 @@ class Options(CommonOptions):
             "For how long a service may stand still: 50ms, 0.2s; a number alone is in "
             "seconds.  One for which a rehearsal predicts more stays where it is.",
         ],
+        DRAIN,
         ["login", None, None, "User to log in as, if the control endpoint is tcp."],
         ["password-file", None, None, "File whose first line is that user's password."],
     ]
@@ -84,6 +102,7 @@ class Options(CommonOptions):
         self["services"] = []
         self["allow"] = []
         self["provide"] = []
+        self["recipes"] = {}
 
     def opt_provide(self, text: str) -> None:
         """
@@ -104,8 +123,13 @@ class Options(CommonOptions):
     def opt_service(self, name: str) -> None:
         """
         Take over the service that is published as NAME.  May be given more
-        than once.
+        than once.  With --gradual, NAME=CALLABLE: the one here is what the dotted
+        name CALLABLE is, or returns when called; by default what the origin was
+        started with.
         """
+        if "=" in name:
+            name, dotted = split(name, "--service")
+            self["recipes"][name] = Recipe(SERVICE, dotted)
         self["services"].append(name)
 
     def postOptions(self) -> None:
@@ -119,6 +143,7 @@ class Options(CommonOptions):
             raise usage.UsageError("a --service is named twice")
         if self["check"] and self["rehearse"]:
             raise usage.UsageError("give either --check or --rehearse")
+        self._checkGradual()
         provided = [name for name, _ in self["provide"]]
         if len(set(provided)) != len(provided):
             raise usage.UsageError("a resource is provided twice")
@@ -129,11 +154,27 @@ class Options(CommonOptions):
         try:
             self["seconds"] = seconds("wait", self["wait"], least=0.0)
             self["pause"] = self._pause()
+            self["seconds to drain"] = drain(self["drain"])
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
         self["credentials"] = self._credentials()
         self.pidFile = PidFile.of(self.parent)
         self.pidFile.withhold()
+
+    def _checkGradual(self) -> None:
+        """
+        @raise usage.UsageError: what only one way of taking over knows is given for
+            the other.
+        """
+        if self["gradual"]:
+            for name in ("check", "rehearse", "max-pause", "provide"):
+                if self[name]:
+                    raise usage.UsageError(
+                        f"--{name} is about services that move: --gradual moves none"
+                    )
+        elif self["drain"] is not None or self["recipes"]:
+            option = "--service NAME=CALLABLE" if self["recipes"] else "--drain"
+            raise usage.UsageError(f"{option} goes with --gradual")
 
     def _pause(self) -> float | None:
         """
@@ -191,38 +232,52 @@ def makeService(options: Options) -> MigrationServer:
         return following
     gate = Gate.fromEnvironment()
     asking = options["check"] or options["rehearse"]
-    make: Any = CommandLineClient
-    if asking:
-        make = partial(CommandLineInquirer, rehearse=bool(options["rehearse"]))
     try:
         gate.preload()
-        client = make(
-            options["control"],
-            wanted,
-            serializer=options["serializer"],
-            login=options["credentials"],
-            policies=options["policies"],
-            wait=options["seconds"],
-            maxPause=options["pause"],
-            provide=openers,
-            **options.common(),
-        )
+        client = _clientOf(options, wanted, openers, asking)
         client.resources.update(resourcesOf(options))
         if not asking:
             options.reloading(client)
     except (MigrationError, ValueError, usage.UsageError) as error:
         outcome.leave(f"migrate-client: {error}")
-    client.outcome = outcome
-    if os.isatty(outcome.stderr):
-        # What draws bars is of use to nobody else.
-        from migrate.bar import TerminalDisplay
-
-        client.display = TerminalDisplay(outcome.stderr)
-    if not asking:
-        gate.guard(client)
-        client.pidFile = options.pidFile
-        client.whenEmpty = options.pidFile.before(client.whenEmpty)
-        opened = client.provision.opened
-        offer(client, options["control"], options["signal"], lambda: list(opened))
+    if asking:
+        client.outcome = outcome
+        show(client, outcome)
+    else:
+        equip(client, options, outcome, gate)
     made: MigrationClient = client
     return made
+
+
+def _clientOf(
+    options: Options, wanted: Any, openers: dict[str, Callable[[], Any]], asking: bool
+) -> Any:
+    """
+    @return: what takes over, or asks, in the way that was given.
+    """
+    make: Any = CommandLineClient
+    own: dict[str, Any] = {"maxPause": options["pause"]}
+    if asking:
+        make = partial(CommandLineInquirer, rehearse=bool(options["rehearse"]))
+    elif options["gradual"]:
+        make = CommandLineGradual
+        own = {
+            "makers": makersOf(options["recipes"], options.parent),
+            "maker": partial(makerOf, twistd=options.parent),
+            "drain": options["seconds to drain"],
+            "held": inherited(os.environ),
+        }
+    client = make(
+        options["control"],
+        wanted,
+        serializer=options["serializer"],
+        login=options["credentials"],
+        policies=options["policies"],
+        wait=options["seconds"],
+        provide=openers,
+        **own,
+        **options.common(),
+    )
+    if options["gradual"]:
+        client.gradual.recipes.update(options["recipes"])
+    return client

@@ -4,6 +4,9 @@ C{twistd migrate-server}: publishes services of a new process.
 
 from __future__ import annotations
 
+import os
+from typing import Any, ClassVar
+
 from twisted.python import usage
 
 from migrate.activation import Activation
@@ -11,17 +14,26 @@ from migrate.adapters.prompts import keepEverySource
 from migrate.control import DEFAULT, ControlAddress
 from migrate.errors import MigrationError
 from migrate.gate import Gate
+from migrate.gradual.recipes import PLUGIN, SERVICE, Recipe
 from migrate.outcome import Outcome, PidFile, appendToLog
 from migrate.reexec.plugin import offer
 from migrate.reexec.reexecution import guard
 from migrate.server import MigrationServer
+from migrate.takeover.inheritance import inherited
+from migrate.takeover.spawning import Spawning
 from migrate.tap import (
+    DRAIN,
     CommonOptions,
+    drain,
     follow,
-    pluginService,
     resourcesOf,
-    serviceOf,
     split,
+)
+from migrate.tapsuccessor import (
+    GradualReplacement,
+    MovingReplacement,
+    equip,
+    makersOf,
 )
 
 
@@ -38,6 +50,24 @@ class Options(CommonOptions):
         "Runs services that another process can take over while they run, with all "
         "their connections: see twistd migrate-client."
     )
+
+    optFlags: ClassVar = [
+        [
+            "takeover",
+            None,
+            "Where a process serves at the control endpoint already, take over from "
+            "it: accept in its place, while it serves the clients that it has until "
+            "they sign off.",
+        ],
+        [
+            "move",
+            None,
+            "With --takeover: have the clients come too; the services are not made "
+            "anew, but moved.",
+        ],
+    ]
+
+    optParameters: ClassVar = [DRAIN]
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,9 +103,36 @@ class Options(CommonOptions):
             if names.count(name) > 1:
                 raise usage.UsageError(f"two services are named {name!r}")
         self.pidFile = PidFile.of(self.parent)
-        if guard() is not None:
-            # It names this process already.
+        try:
+            self["seconds to drain"] = drain(self["drain"])
+            self["succeeds"] = self._succeeds()
+        except (MigrationError, ValueError) as error:
+            raise usage.UsageError(str(error)) from error
+        if self["succeeds"] or guard() is not None:
+            # It names the other one, or this process already.
             self.pidFile.withhold()
+
+    def _succeeds(self) -> bool:
+        """
+        @return: whether a process runs that is to be taken over from.
+        """
+        if not self["takeover"]:
+            for name in ("move", "drain"):
+                if self[name] not in (None, 0):
+                    raise usage.UsageError(f"--{name} goes with --takeover")
+            return False
+        if self["move"] and self["drain"] is not None:
+            raise usage.UsageError("with --move no clients are left: leave out --drain")
+        address = ControlAddress.parse(self["control"])
+        return guard() is None and address.isListenedOn()
+
+    def recipes(self) -> dict[str, Recipe]:
+        """
+        @return: what the services are made of, by their names.
+        """
+        found = {name: Recipe(SERVICE, dotted) for name, dotted in self["services"]}
+        found.update((name, Recipe(PLUGIN, text)) for name, text in self["plugins"])
+        return found
 
 
 class CommandLineServer(MigrationServer):
@@ -145,16 +202,19 @@ def makeService(options: Options) -> MigrationServer:
         following = follow(options, {}, pidFile)
         if following is not None:
             outcome.close()
+            following.gradual.recipes.update(options.recipes())
             return following
+        if options["succeeds"]:
+            return _replacement(options, outcome, gate)
         server = CommandLineServer(options["control"], **options.common())
         server.activate(options["control"] == DEFAULT)
         server.resources.update(resourcesOf(options))
         options.reloading(server)
         with server.activation.standing():
-            for name, dotted in options["services"]:
-                server.publish(name, serviceOf(dotted))
-            for name, commandLine in options["plugins"]:
-                server.publish(name, pluginService(commandLine, twistd))
+            for name, make in makersOf(options.recipes(), twistd).items():
+                server.publish(name, make())
+        server.gradual.recipes.update(options.recipes())
+        Spawning(server).install()
         offer(server, options["control"], options["signal"])
     except (MigrationError, ValueError, usage.UsageError) as error:
         outcome.leave(f"migrate-server: {error}")
@@ -163,3 +223,30 @@ def makeService(options: Options) -> MigrationServer:
     server.gate = gate
     server.whenEmpty = pidFile.before(server.whenEmpty)
     return server
+
+
+def _replacement(options: Options, outcome: Outcome, gate: Gate) -> MigrationServer:
+    """
+    @return: what takes over from the process that runs.
+    """
+    gate.preload()
+    recipes = options.recipes()
+    makers = makersOf(recipes, options.parent)
+    held = inherited(os.environ)
+    client: Any
+    if options["move"] and not held:
+        client = MovingReplacement(options["control"], **options.common())
+        client.makers = makers
+    else:
+        client = GradualReplacement(
+            options["control"],
+            makers=makers,
+            drain=options["seconds to drain"],
+            held=held,
+            **options.common(),
+        )
+    client.gradual.recipes.update(recipes)
+    client.resources.update(resourcesOf(options))
+    options.reloading(client)
+    made: MigrationServer = equip(client, options, outcome, gate)
+    return made

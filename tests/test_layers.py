@@ -45,6 +45,7 @@ LAYERS = (
     "roll connectionoffers",
     "leaving",
     "offers",
+    "gradual",
     "wish",
     "greeting",
     "conversation",
@@ -61,8 +62,10 @@ LAYERS = (
     "testing",
     "outcome bar activation",
     "reload",
+    "takeover",
     "tap",
     "commandline",
+    "tapsuccessor",
     "tapserver tapclient cli",
     "manager",
 )

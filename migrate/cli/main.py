@@ -9,6 +9,7 @@ import click
 from migrate import __version__
 from migrate.cli.manager import manager
 from migrate.cli.reexec import reexec
+from migrate.cli.spawn import spawn
 from migrate.cli.status import status
 
 
@@ -23,3 +24,4 @@ def main() -> None:
 main.add_command(status)
 main.add_command(manager)
 main.add_command(reexec)
+main.add_command(spawn)
