@@ -1,0 +1,3 @@
+"""
+An echo server whose next version accepts in its place.
+"""
