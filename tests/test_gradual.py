@@ -462,3 +462,25 @@ class SpawnTests(GradualTestCase):
         self.assertEqual((ended.status, ended.signal), (0, None))
         last.signal(signal.SIGTERM)
         yield last.ended()
+
+    @inlineCallbacks
+    def test_daemons(self) -> Any:
+        """
+        Of a daemon the successor is one, and it is that which is told.
+        """
+        command = ["migrate-server", "--service", "lines=lined.makeService"]
+        ended = yield self.processes.twistd(command, self.directory).ended()
+        self.assertEqual(ended.status, 0, ended.err)
+        pidFile = self.directory / "twistd.pid"
+        first = yield self.processes.daemon(pidFile)
+        yield self.processes.until(
+            (self.directory / "migrate.sock").exists, "the control endpoint"
+        )
+        told = yield self.spawn()
+        second = yield self.processes.daemon(pidFile)
+        self.assertEqual(second.pid, told["pid"])
+        yield first.ended()
+        client = yield self.processes.connect(self.port)
+        self.assertEqual((yield self.whoAnswers(client)), (second.pid, "v1"))
+        second.signal(signal.SIGTERM)
+        yield second.ended()

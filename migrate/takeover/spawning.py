@@ -63,7 +63,9 @@ class Spawning:
             states = self.server.publication.states()
             here = Availability.AVAILABLE
             names = [name for name in ports if states.get(name) is not here]
-            done.callback({"pid": child.pid, "services": names, "why": why})
+            # A daemon is not the process that was started.
+            pid = self.server.supervision.successor or child.pid
+            done.callback({"pid": pid, "services": names, "why": why})
 
         text, places = described(ports, FIRST)
         self._child = startSuccessor(
