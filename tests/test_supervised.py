@@ -41,11 +41,12 @@ class SupervisedTestCase(ServiceTestCase):
         @return: fires with a client.
         """
         port = freePort()
+        self.environment["LINES_PORT"] = str(port)
         yield self.serve(
             "--service",
             "lines=tests.lineservice.lines",
             *options,
-            environment={**self.environment, "LINES_PORT": str(port)},
+            environment=self.environment,
         )
         client = yield self.processes.connect(port)
         return client
@@ -93,6 +94,33 @@ class FollowingTests(SupervisedTestCase):
         yield self.server.ended()
         stopping = yield self.socket.saying("STOPPING")
         self.assertEqual(str(stopping.pid), new)
+
+    @inlineCallbacks
+    def test_gradual(self) -> Any:
+        """
+        A process that serves its last clients only is not the main one any more, and
+        its end is nobody's business.
+        """
+        client = yield self.served()
+        yield client.ask(b"hello")
+        old = self.server
+        self.socket.suspects.append(old.pid)
+        new = self.client("--gradual", "--all", environment=self.environment)
+        named = yield self.socket.until(
+            lambda word: (
+                word.pid == old.pid and word.said.get("MAINPID") == str(new.pid)
+            ),
+            f"MAINPID={new.pid} of {old.pid}",
+        )
+        self.assertIn(old.pid, named.living)
+        yield self.socket.until(
+            lambda word: word.pid == new.pid and "READY" in word.said,
+            f"READY of {new.pid}",
+        )
+        yield client.disconnect()
+        ended = yield old.ended()
+        self.assertEqual((ended.status, ended.signal), (0, None))
+        self.assertFalse([w for w in self.socket.words if "STOPPING" in w.said])
 
 
 class ReloadTests(SupervisedTestCase):
