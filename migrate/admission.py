@@ -117,6 +117,16 @@ class IHouse(Protocol):
         A service is gone.
         """
 
+    def stayed(self, name: str, pid: int, begun: bool, why: str) -> None:
+        """
+        A service, or a part of one, was claimed and is not gone.
+        """
+
+    def story(self, name: str) -> Mapping[str, object]:
+        """
+        What a recipient is told of the past with what it claims.
+        """
+
 
 class OriginAdmission(Conversation):
     """

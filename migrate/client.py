@@ -169,6 +169,8 @@ class MigrationClient(ControlHeir):
             conversation.close()
         if not self.taken:
             assert self.problem is not None
+            # This process may end with the next step; why is still to be sent.
+            await self._breathe()
             self.done.errback(self.problem)
 
     def _conversation(self) -> RecipientConversation:
@@ -371,7 +373,7 @@ class MigrationClient(ControlHeir):
             serializer=self.serializers[self.serializer],
             environment=attrs.evolve(arrival, registry=registry),
             check=self._check,
-            adopted=lambda root: self._adopt(name, root),
+            adopted=lambda root: self._adopt(name, root, conversation),
             provision=self.provision,
             wait=self.wait,
             waits=lambda why: self.waits(name, why),
@@ -395,11 +397,32 @@ class MigrationClient(ControlHeir):
         if root.name is not None and root.name in self.namedServices:
             raise MigrationError(f"a service named {root.name!r} runs here already")
 
-    def _adopt(self, name: str, root: Any) -> None:
+    def _adopt(self, name: str, root: Any, conversation: RecipientConversation) -> None:
         attach(self, root)
         self.publication.publish(name, root)
         self.taken.append(name)
+        self._remember(name, conversation)
         for resource, opened in self.provision.opened.items():
             # The next recipient may have its own.
             self.resources.setdefault(resource, partial(_same, opened))
         self._log.info("took over {service}", service=name)
+
+    def _remember(
+        self,
+        name: str,
+        conversation: RecipientConversation,
+        story: Mapping[str, Any] | None = None,
+    ) -> None:
+        """
+        Have the service's past here, too.
+
+        @param story: what the origin told of that; with what was claimed last, by
+            default.
+        """
+        assert conversation.peer is not None
+        told = conversation.story if story is None else story
+        pid = conversation.peer.pid
+        try:
+            self.history.arrive(name, told, pid, conversation.pause)
+        except MigrationError as error:
+            self._log.warn("the past is not known: {why}", why=str(error))

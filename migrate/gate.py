@@ -1,7 +1,7 @@
 """
-What a process that a manager has started does for it: a successor gets ready, says
-so, and takes over once it is told to; what goes wrong before it serves is written out
-in full.
+What a process does for a manager, or an operator, who has started it: a successor gets
+ready, says so, and takes over once it is told to; what goes wrong before it serves is
+written out in full.
 
 It must not know what is taken over, nor how a manager works.
 """
@@ -58,10 +58,13 @@ class Instructions:
     @ivar gate: a descriptor on which a byte says that it may take over; its end says
         that nobody is there any more who could.  -1 if there is no manager.
     @ivar imports: the dotted names of what it is to import before all else.
+    @ivar notify: the path of the socket that it is to tell of itself on, if that is
+        nobody who supervises it.
     """
 
     gate: int = -1
     imports: tuple[str, ...] = ()
+    notify: str = ""
 
     def encode(self) -> str:
         """
@@ -79,7 +82,7 @@ class Instructions:
         if not text:
             return cls()
         found = json.loads(text)
-        return cls(found["gate"], tuple(found["imports"]))
+        return cls(found["gate"], tuple(found["imports"]), found.get("notify", ""))
 
 
 @implementer(IReadDescriptor)
@@ -116,7 +119,10 @@ class Gate:
         from twisted.internet import reactor
 
         instructions = Instructions.take(environ)
-        return cls(reactor, instructions, Notifier.fromEnvironment(environ).send)
+        notifier = Notifier.fromEnvironment(environ)
+        if instructions.notify:
+            notifier = Notifier(instructions.notify)
+        return cls(reactor, instructions, notifier.send)
 
     def preload(self) -> None:
         """
@@ -208,9 +214,7 @@ class Gate:
         if word:
             waiting.callback(None)
         else:
-            waiting.errback(
-                MigrationError("the manager that started this process is no more")
-            )
+            waiting.errback(MigrationError("whoever started this process is no more"))
 
     def connectionLost(self, reason: Failure) -> None:
         """

@@ -194,7 +194,8 @@ class OriginGrant(OriginAnswers):
         """
         See L{migrate.handover.Effect}.
         """
-        for message in manifest(self._claimed().offer.name, *needs):
+        name = self._claimed().offer.name
+        for message in manifest(name, *needs, self.house.story(name)):
             self.send(message)
 
     def doUnreserve(self, detail: object) -> None:
@@ -205,9 +206,15 @@ class OriginGrant(OriginAnswers):
         announcement = self.forget()
         if transfer is not None:
             transfer.offer.restore()
+            if not transfer.rehearsal:
+                self._noteStay(transfer, self.why(detail))
             self._rehearsed = transfer if transfer.rehearsal else None
         if announcement is not None:
             announcement.withdraw(self.why(detail))
+
+    def _noteStay(self, transfer: Transfer, why: MigrationError) -> None:
+        assert self.peer is not None
+        self.house.stayed(transfer.offer.name, self.peer.pid, transfer.begun, str(why))
 
     def forget(self) -> Announcement | None:
         """

@@ -7,6 +7,7 @@ It must not know which services there are, nor how a conversation goes.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -99,7 +100,7 @@ class ControlHeir(MigrationServer):
             serializer=self.serializers["table"],
             environment=self._arrival(conversation, factory=self.controlFactory),
             check=self._checkControl,
-            adopted=self._inherit,
+            adopted=lambda root: self._inherit(root, conversation.story),
         )
 
     def _checkControl(self, root: Any) -> None:
@@ -108,10 +109,14 @@ class ControlHeir(MigrationServer):
                 f"a {type(root).__name__} came, which is no listening port"
             )
 
-    def _inherit(self, root: Any) -> None:
+    def _inherit(self, root: Any, story: Mapping[str, Any]) -> None:
         beside, self.control = self.port, self.origin
         self.inherited = True
         self.serve(root)
+        try:
+            self.history.learn(story)
+        except MigrationError as error:
+            self._log.warn("the past is not known: {why}", why=str(error))
         if beside is not None:
             beside.stopListening()
 

@@ -252,6 +252,8 @@ class Manifest(Message, frozen=True):
     @ivar resources: the names of those resources of the recipient's that will
         be needed.
     @ivar bytes: about how many bytes of records will come; 0 if nobody knows.
+    @ivar history: what has become of the origin's services so far, as a
+        L{migrate.history.History} says it.
     """
 
     service: Label
@@ -260,6 +262,7 @@ class Manifest(Message, frozen=True):
     objects: Count
     resources: list[Label] = []
     bytes: Count = 0
+    history: dict[str, object] = {}
 
 
 class Ready(Message, frozen=True):

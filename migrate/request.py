@@ -57,6 +57,8 @@ from migrate.wish import Inquiry, Wish
 class RecipientRequest(RecipientQuestions):
     """
     The recipient's end of one conversation, up to its word that it is ready.
+
+    @ivar story: what the origin told of the past with what was claimed last.
     """
 
     _log = Logger()
@@ -74,6 +76,7 @@ class RecipientRequest(RecipientQuestions):
         self._claimed: Deferred[Any] | None = None
         self._question: Check | None = None
         self._wish: Wish | None = None
+        self.story: Mapping[str, object] = {}
         self._names: list[tuple[str, str]] = []
         self._nameLength = 0
         self._expected = Amount()
@@ -234,6 +237,7 @@ class RecipientRequest(RecipientQuestions):
         wish = self._wish
         assert wish is not None
         ensureRoom(message.descriptors)
+        self.story = message.history
         self._expected = Amount(message.objects, message.descriptors, message.bytes)
         missing: list[LoadError] = []
         planner = Planner(wish.environment)

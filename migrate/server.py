@@ -26,6 +26,7 @@ from twisted.logger import Logger
 
 from migrate.adapters import installedRegistry
 from migrate.admission import Answering, OriginAdmission
+from migrate.census import census
 from migrate.control import DEFAULT, ControlAddress
 from migrate.conversation import Deadlines
 from migrate.credentials import UserPolicy
@@ -45,6 +46,7 @@ from migrate.errors import (
 from migrate.gradual.house import Gradual, isKey
 from migrate.graph import Environment, PickleSerializer, Registry, TableSerializer
 from migrate.handover import Event
+from migrate.history import History
 from migrate.interfaces import IDump, ISerializer
 from migrate.limits import Complaints, Limits
 from migrate.notify import Notifier
@@ -53,7 +55,6 @@ from migrate.origin import OriginConversation
 from migrate.publication import Publication
 from migrate.sources import sources
 from migrate.started import Started
-from migrate.status import status
 from migrate.supervision import Supervision
 from migrate.transfer import Moved, Offer, Write
 from migrate.warmth import warmth
@@ -139,6 +140,7 @@ class MigrationServer(MultiService):
         by name, beside those that a service names
         (L{migrate.interfaces.INamedResources}).
     @ivar started: how this process was started: what its successor goes by.
+    @ivar history: what has become of what is published.
     @ivar answers: what finds the answers to an operator's questions, by the names of
         these.
     @ivar supervision: what is said to this process's supervisor.
@@ -200,10 +202,12 @@ class MigrationServer(MultiService):
         self.resources: dict[str, Callable[[], object]] = {}
         self.supervision = Supervision(self, notifier or Notifier())
         self.started = Started.here()
+        self.history = History()
         self.answers: dict[str, Answering] = {
-            "status": lambda _: status(self),
+            "status": lambda _: census(self),
             "warmth": lambda _: warmth(),
             "started": lambda _: self.started.asDictionary(),
+            "history": lambda _: self.history.asDictionary(),
             "sources": lambda given: sources(given.get("named", ())),
             "supervisor": self.supervision.admit,
         }
@@ -252,6 +256,7 @@ class MigrationServer(MultiService):
         """
         adapted = IService(service)
         self.publication.publish(name, adapted)
+        self.history.begin(name)
         if getattr(adapted, "parent", None) is None:
             adapted.setServiceParent(self)
 
@@ -486,6 +491,8 @@ class MigrationServer(MultiService):
         """
         if self._offers.note(report):
             return
+        if report.service != CONTROL:
+            self.history.moved(report)
         self.supervision.moved(report.pid)
         if report.service in self.publication.draining():
             self._log.info(
@@ -510,6 +517,22 @@ class MigrationServer(MultiService):
             if report.predicted is None
             else f"; {report.predicted * 1000:.2f} ms were predicted",
         )
+
+    def stayed(self, name: str, pid: int, begun: bool, why: str) -> None:
+        """
+        A service was wanted, and has stayed; whatever else stays is not told of.
+        """
+        if name in self.publication.states():
+            self.history.stayed(name, pid, begun, why)
+
+    def story(self, name: str) -> Mapping[str, object]:
+        """
+        See L{migrate.admission.IHouse.story}: once for each service, and at last for
+        all of them, but not for every single connection.
+        """
+        if name == CONTROL or name in self.publication.states():
+            return self.history.asDictionary()
+        return {}
 
     def ended(self, conversation: OriginAdmission) -> None:
         """

@@ -117,6 +117,21 @@ class TwistdCommand:
         """
         return not {"nodaemon", "debug"} & set(self.twistdOptions())
 
+    def inForeground(self) -> TwistdCommand:
+        """
+        @return: the same for a process that is no daemon, but is started as one is: it
+            logs to the same file, and makes files of the same mode.  Whoever starts it
+            knows its process id.
+        """
+        if not self.isDaemon:
+            return self
+        given, more = set(self.twistdOptions()), ["--nodaemon"]
+        if not given & {"logfile", "syslog", "logger"}:
+            more += ["--logfile", "twistd.log"]
+        if "umask" not in given:
+            more += ["--umask", "077"]
+        return attrs.evolve(self, twistd=(*self.twistd, *more))
+
     def withInterpreter(self, interpreter: str) -> TwistdCommand:
         """
         @param interpreter: the path of another Python.

@@ -143,6 +143,13 @@ class Transfer:
     _dump: IDump | None = attrs.field(default=None, init=False)
     _janitor: Janitor | None = attrs.field(default=None, init=False)
 
+    @property
+    def begun(self) -> bool:
+        """
+        Whether the graph has been captured to be moved, if perhaps not all of it.
+        """
+        return bool(self._marks)
+
     def audit(self) -> IDump:
         """
         @return: a capture to be thrown away; the service runs on.

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hmac
 import operator
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from hashlib import sha256
 
@@ -220,11 +220,13 @@ def manifest(
     objects: int,
     resources: Iterable[str] = (),
     size: int = 0,
+    history: Mapping[str, object] | None = None,
 ) -> Iterator[NamesPart | Manifest]:
     """
     Write a manifest of any length.
 
     @param size: about how many bytes of records will come; 0 if nobody knows.
+    @param history: what has become of the origin's services so far.
     @return: the messages to send, in their order; the last one, and only that,
         is the L{Manifest}.
     @raise LocalProtocolError: there are more than L{MAX_NAMES} names, or one
@@ -241,7 +243,8 @@ def manifest(
         if length > NAMES_BYTES:
             yield NamesPart(part)
             part, length = [], 0
-    yield Manifest(service, part, descriptors, objects, list(resources), size)
+    told = dict(history or {})
+    yield Manifest(service, part, descriptors, objects, list(resources), size, told)
 
 
 def slices(chunk: bytes) -> Iterator[Records]:

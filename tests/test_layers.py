@@ -18,7 +18,7 @@ from migrate.adapters import DEFERRED
 #: The layers from the bottom up.  What shares a line knows nothing of each
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
-    "errors progress status notify cgroups sources started warmth",
+    "errors progress notify cgroups sources started warmth",
     "life holders appending supervision",
     "model limits events successor",
     "interfaces",
@@ -34,14 +34,14 @@ LAYERS = (
     "turn descriptors fence",
     "janitor",
     "transfer",
-    "apart shares",
+    "apart shares history",
     "saslprep",
     "scram",
     "login",
     "credentials policies",
     "identity",
     "publication control resources",
-    "parting gate",
+    "parting gate census",
     "roll connectionoffers",
     "leaving",
     "offers",
@@ -66,8 +66,9 @@ LAYERS = (
     "tap",
     "commandline",
     "tapsuccessor",
-    "tapserver tapclient cli",
+    "tapserver tapclient",
     "manager",
+    "cli",
 )
 
 #: What does no input or output of its own, and has no use for these.

@@ -35,6 +35,12 @@ def manager() -> None:
 
     It listens at unix:manager.sock in the directory that it was started in, unless
     its --manager says otherwise.
+
+    \b
+    Examples:
+      txmigrate manager status
+      txmigrate manager upgrade --nofile 65536
+      txmigrate manager stop --leave
     """
 
 
@@ -118,6 +124,11 @@ def ordering(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
 async def status(operator: Operator, order: Any) -> None:
     """
     Tell which processes there are, and how they are doing.
+
+    \b
+    Examples:
+      txmigrate manager status
+      txmigrate manager status --manager unix:/srv/chat/manager.sock --json
     """
     answer = await order("status")
     operator.tell(answer, told(answer))
@@ -182,6 +193,11 @@ async def upgrade(
 
     What is given holds for that process, and, if it takes over, for those after it.
     The exit status is 0 once it serves; otherwise the old one serves on.
+
+    \b
+    Examples:
+      txmigrate manager upgrade
+      txmigrate manager upgrade --environment-file /etc/chat.env --nofile 65536
     """
     changes = {
         "directory": _absolute(directory),
@@ -218,6 +234,11 @@ def _absolute(path: str | None) -> str | None:
 async def stop(operator: Operator, order: Any, leave: bool) -> None:
     """
     End the services, and the manager.
+
+    \b
+    Examples:
+      txmigrate manager stop
+      txmigrate manager stop --leave      the services go on
     """
     answer = await order("stop", leave=leave)
     told = "manager {pid} ends".format(**answer)
@@ -234,6 +255,10 @@ async def reexec(operator: Operator, order: Any) -> None:
     Have the manager execute its program anew, which may be a newer one.
 
     Its process id stays, and so do the processes that it keeps.
+
+    \b
+    Example:
+      txmigrate manager reexec
     """
     before = await order("reexec")
     while True:

@@ -99,8 +99,15 @@ async def reexec(
 
     Before anything stands still, the new program is tried with a copy of all services;
     what cannot move, or fails then, is told in one line, and the process runs on.  If
-    the new program fails when it is run for good, the old one comes back.  The exit
-    status is 0 only if the new program was asked, and serves.
+    the new program fails when it is run for good, the old one comes back.
+
+    \b
+    Examples:
+      txmigrate reexec
+      txmigrate reexec --nofile 65536 --env-file /etc/chat.env
+      txmigrate reexec --wait 60 --python venv-3.13/bin/python
+
+    The exit status is 0 only if the new program was asked, and serves.
     """
     ticket = secrets.token_hex(8)
     arguments: dict[str, Any] = {

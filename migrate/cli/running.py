@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from migrate.control import DEFAULT, ControlAddress
+from migrate.conversation import Deadlines
 from migrate.credentials import UserPolicy
 from migrate.errors import MigrationError
 from migrate.identity import Login
@@ -26,6 +27,16 @@ from migrate.meeting import ask
 FAILED = 1
 """
 The exit status of a command that could not do what it was to do.
+"""
+
+UNCLEAR = 3
+"""
+The exit status of a command of which nobody can say what it has done.
+"""
+
+PATIENCE = 2.0
+"""
+Seconds that whoever presses a key is to wait for a process.
 """
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -129,28 +140,67 @@ def asking(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
     return called
 
 
-def run(reactor: Any, command: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def run(
+    reactor: Any, command: Callable[[], Coroutine[Any, Any, None]], quiet: bool = False
+) -> None:
     """
     Run until C{command} is done; end this process with status 1, and one line on
-    standard error, if it fails with a L{MigrationError}.
+    standard error, if it fails with a L{MigrationError}, or is interrupted.
+
+    @param quiet: whether nothing is said, nor ended.
     """
     failures: list[Failure] = []
+    ended = False
 
     def begin() -> None:
         done = Deferred.fromCoroutine(command())
-        done.addErrback(failures.append).addBoth(lambda _: reactor.stop())
+        done.addErrback(failures.append).addBoth(end)
+
+    def end(_: object) -> None:
+        nonlocal ended
+        ended = True
+        # Whoever interrupts has stopped it already.
+        if reactor.running:
+            reactor.stop()
 
     reactor.callWhenRunning(begin)
     reactor.run()
+    if quiet:
+        return
     for failure in failures:
         if not failure.check(MigrationError):
             failure.raiseException()
         fail(failure.getErrorMessage())
+    if not ended:
+        fail("interrupted before there was an answer")
 
 
-def fail(why: str) -> NoReturn:
+def services(
+    context: click.Context, parameter: click.Parameter, begun: str
+) -> list[str]:
     """
-    End with status 1 and one line on standard error.
+    Complete the name of a service for a shell: the process is asked.
+
+    @param begun: what has been typed of it.
+    @return: the names that begin so; none if nobody answers.
+    """
+    from twisted.internet import reactor
+
+    found: list[str] = []
+
+    async def look() -> None:
+        control = ControlAddress.parse(context.params.get("control") or DEFAULT)
+        soon = Deadlines(greeting=PATIENCE, preparing=PATIENCE)
+        answer = await ask(reactor, control, "status", deadlines=soon)
+        found.extend(each["name"] for each in answer["services"])
+
+    run(reactor, look, quiet=True)
+    return [name for name in found if name.startswith(begun)]
+
+
+def fail(why: str, status: int = FAILED) -> NoReturn:
+    """
+    End with one line on standard error.
     """
     click.echo(f"txmigrate: {' '.join(why.split())}", err=True)
-    raise SystemExit(FAILED)
+    raise SystemExit(status)

@@ -40,8 +40,9 @@ async def spawn(operator: Operator, drain: float | None, timeout: float) -> None
     successor accepts for all services.
 
     \b
-    txmigrate spawn
-    txmigrate spawn --drain 60      close after a minute who is left by then
+    Examples:
+      txmigrate spawn
+      txmigrate spawn --drain 60      close after a minute who is left by then
     """
     answer = await ask(
         operator.reactor,

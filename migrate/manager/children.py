@@ -25,11 +25,29 @@ from migrate.errors import MigrationError
 from migrate.filenos import closeAll
 from migrate.gate import VARIABLE, Instructions
 from migrate.manager.complaints import Complaint
+from migrate.manager.renewal import CHECK, STATE
 from migrate.manager.settings import Settings
+from migrate.notify import SOCKET
+from migrate.outcome import STDERR
+from migrate.reexec.bootstrap import REASON
+from migrate.reexec.bootstrap import VARIABLE as REEXEC
+from migrate.takeover.inheritance import VARIABLE as SOCKETS
 
 PREPARED, SERVES = "prepared", "serves"
 """
 What a process says of itself: that all is ready for it to take over; that it serves.
+"""
+
+
+WITHHELD = frozenset(
+    {
+        *(SOCKET, "WATCHDOG_USEC", "WATCHDOG_PID"),
+        *("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"),
+        *(STATE, CHECK, VARIABLE, STDERR, REEXEC, REASON, SOCKETS),
+    }
+)
+"""
+What the environment tells one process, and means no other.
 """
 
 
@@ -59,6 +77,8 @@ class Child:
     @ivar reactor: watches it.
     @ivar pid: its process id.
     @ivar since: when it was started, or found, in seconds of the reactor's clock.
+    @ivar heeds: whether its program is known to take over only once it is let; one that
+        is not may be any command, and signals go to all that this has started.
     @ivar complaint: what it writes to standard error until it serves.
     @ivar alive: whether it has not ended.
     @ivar status: how it ended, as C{waitpid} gives it; L{None} as long as it lives, and
@@ -73,6 +93,7 @@ class Child:
     pid: int
     since: float
     complaint: Complaint | None = None
+    heeds: bool = attrs.field(default=True, kw_only=True)
     alive: bool = attrs.field(default=True, init=False)
     status: int | None = attrs.field(default=None, init=False)
     said: set[str] = attrs.field(factory=set, init=False)
@@ -94,8 +115,10 @@ class Child:
         """
         It has said something of itself.
         """
-        self.said.add(word)
-        for each in [each for each in self._waiting if each[0] == word]:
+        # Who serves has been ready.
+        words = {word, PREPARED} if word == SERVES else {word}
+        self.said |= words
+        for each in [each for each in self._waiting if each[0] in words]:
             self._waiting.remove(each)
             each[1].callback(True)
 
@@ -131,13 +154,24 @@ class Child:
             os.write(self._gate, b"!")
         self._closeGate()
 
+    @property
+    def isHeld(self) -> bool:
+        """
+        Whether it cannot own anything, since it has not been let take over.
+        """
+        return self.heeds and self._gate >= 0 and SERVES not in self.said
+
     def signal(self, number: int) -> None:
         """
         Send it a signal, unless it has ended.
         """
-        if self.alive:
-            with suppress(ProcessLookupError):
+        if not self.alive:
+            return
+        with suppress(ProcessLookupError):
+            if self.heeds:
                 signal.pidfd_send_signal(self._pidfd, number)
+            else:
+                os.killpg(self.pid, number)
 
     # How it ends.
 
@@ -207,9 +241,10 @@ class Nursery:
     @ivar reactor: watches them.
     @ivar notify: the path of the socket that they tell of themselves on.
     @ivar output: a descriptor that they write their logs to.
-    @ivar environment: what theirs is made from.
+    @ivar environment: what theirs is made from; but for L{WITHHELD}.
     @ivar overhear: called with each line that one writes to standard error before it
         serves.
+    @ivar supervises: whether that socket is the one of their supervisor from now on.
     """
 
     reactor: Any
@@ -217,25 +252,33 @@ class Nursery:
     output: int
     environment: Mapping[str, str]
     overhear: Callable[[int, str], None]
+    supervises: bool = True
 
     def start(
         self,
         command: Sequence[str],
         settings: Settings,
         imports: Sequence[str] = (),
+        heeds: bool = True,
     ) -> Child:
         """
         @param command: the program and its arguments.
         @param imports: dotted names of what a successor is to have before it does
             anything else.
+        @param heeds: see L{Child}.
         @raise MigrationError: it cannot be started.
         """
-        environment = settings.environment(self.environment)
-        environment["NOTIFY_SOCKET"] = self.notify
+        environment = settings.environment(
+            {n: value for n, value in self.environment.items() if n not in WITHHELD}
+        )
         environment["PWD"] = settings.directory
+        if self.supervises:
+            environment[SOCKET] = self.notify
         closed, gate = os.pipe()
         heard, complaints = os.pipe()
-        environment[VARIABLE] = Instructions(closed, tuple(imports)).encode()
+        environment[VARIABLE] = Instructions(
+            closed, tuple(imports), "" if self.supervises else self.notify
+        ).encode()
         try:
             pid = self._spawn(command, settings, environment, closed, complaints)
         except BaseException:
@@ -248,7 +291,7 @@ class Nursery:
         )
         complaint.start()
         now = self.reactor.seconds()
-        return Child(self.reactor, pid, now, complaint, gate=gate)
+        return Child(self.reactor, pid, now, complaint, heeds=heeds, gate=gate)
 
     def _spawn(
         self,

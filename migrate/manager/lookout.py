@@ -14,9 +14,10 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from migrate.census import resident
 from migrate.control import ControlAddress
 from migrate.manager.keeper import Keeper
-from migrate.manager.post import Post, resident
+from migrate.manager.post import Post
 from migrate.manager.requests import Report, Requests
 from migrate.manager.triggers import Interval, MemoryLimit
 from migrate.manager.watching import IBells, Watching

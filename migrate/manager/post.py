@@ -7,11 +7,11 @@ others have, there is one more.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import attrs
 
+from migrate.census import resident
 from migrate.control import ControlAddress
 from migrate.manager.backoff import Backoff
 from migrate.manager.children import Child
@@ -72,14 +72,3 @@ class Post:
             told["resident"] = resident(child.pid)
             told["state"] = child.state
         return told
-
-
-def resident(pid: int) -> int:
-    """
-    @return: the memory that a process has in use, in bytes; 0 if it is no more.
-    """
-    try:
-        with open(f"/proc/{pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return 0

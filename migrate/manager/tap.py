@@ -25,24 +25,10 @@ from migrate.manager.keeper import Keeper
 from migrate.manager.master import Master, Signals
 from migrate.manager.notices import Notices
 from migrate.manager.options import Options
-from migrate.manager.renewal import CHECK, STATE, Program, takeState
+from migrate.manager.renewal import CHECK, Program, takeState
 from migrate.manager.witness import Witness
 from migrate.notify import Notifier
 from migrate.outcome import Outcome, PidFile, exitWith
-
-_WITHHELD = (
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    STATE,
-    CHECK,
-)
-"""
-What a supervisor tells this process, and means no other.
-"""
 
 
 class CommandLineMaster(MultiService):
@@ -180,7 +166,7 @@ def _master(
     reasons = options.reasons()
     control = ControlAddress.parse(options["manager"])
     notices = Notices(reactor, _besides(control), lambda notice: keeper.hear(notice))
-    environment = {n: v for n, v in os.environ.items() if n not in _WITHHELD}
+    environment = dict(os.environ)
     if reasons.bells is not None:
         # Code that is compiled is told from its source by the second and the size, and
         # both may be the same after an edit.

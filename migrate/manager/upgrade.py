@@ -33,6 +33,10 @@ Seconds that a process may take to say what it owns, when it may be stopped.
 """
 
 
+def _logged(step: str) -> None:
+    Upgrade._log.info("{step}", step=step)
+
+
 class NotUpgraded(MigrationError):
     """
     There was no upgrade.
@@ -54,6 +58,7 @@ class Upgrade:
     @ivar deadline: seconds that the successor may take, for getting ready and then for
         taking over.
     @ivar launch: starts a successor.
+    @ivar tell: called with each step, in words.
     @ivar left: how much is left behind by a successor: the services.
     """
 
@@ -64,6 +69,7 @@ class Upgrade:
     post: Post
     deadline: float
     launch: Callable[[Post, Settings], Child]
+    tell: Callable[[str], object] = _logged
     child: Child | None = attrs.field(default=None, init=False)
     left: list[str] = attrs.field(factory=list, init=False)
 
@@ -78,18 +84,12 @@ class Upgrade:
             child = self.child = self.launch(self.post, settings)
         except MigrationError as error:
             raise NotUpgraded(str(error)) from error
-        self._log.info(
-            "process {new} is started, to take over from process {old}",
-            new=child.pid,
-            old=origin.pid,
+        self.tell(
+            f"process {child.pid} is started, to take over from process {origin.pid}"
         )
         await self._step(child, PREPARED)
         await self._ask(origin)
-        self._log.info(
-            "process {new} is ready; process {old} hands over",
-            new=child.pid,
-            old=origin.pid,
-        )
+        self.tell(f"process {child.pid} is ready; process {origin.pid} hands over")
         child.go()
         await self._step(child, SERVES)
         await self._confirm(child, origin)
@@ -105,7 +105,7 @@ class Upgrade:
             try:
                 said = await self._within(child.says(word))
             except TimeoutError:
-                if not await self._giveUp(child):
+                if not await self.giveUp(child):
                     # It owns what it was to take over: it is waited for.
                     continue
                 await child.ends()
@@ -142,13 +142,18 @@ class Upgrade:
             self._log.warn("{why}", why=str(error))
             return None
 
-    async def _giveUp(self, child: Child) -> bool:
+    async def giveUp(self, child: Child) -> bool:
         """
-        Kill a successor that does not get on, if it owns nothing.  It is stopped before
-        that is asked, so that the answer stays true.
+        Kill a successor that does not get on, if it owns nothing.  Unless it has not
+        been let take over, it is stopped before that is asked, so that the answer stays
+        true.
 
         @return: whether it was killed, or has ended by itself.
         """
+        if child.isHeld:
+            child.signal(signal.SIGKILL)
+            return True
+        names = self.post.names
         child.signal(signal.SIGSTOP)
         # The origin bounds whatever is under way by deadlines of its own.
         for _ in range(int(self.deadline / LOOK) + 1):
@@ -156,11 +161,15 @@ class Upgrade:
             owner = await self._owner(SHORT)
             if not child.alive:
                 return True
-            if owner is not None and owner.pid != child.pid and owner.isCalm():
+            if owner is None:
+                if origin is not None and not origin.alive:
+                    break
+            elif owner.pid == child.pid or owner.hasLost(names):
+                # What has gone is the successor's.
+                break
+            elif owner.keeps(names):
                 child.signal(signal.SIGKILL)
                 return True
-            if owner is None and origin is not None and not origin.alive:
-                break
             await deferLater(self.reactor, LOOK)
         child.signal(signal.SIGCONT)
         return False

@@ -40,15 +40,18 @@ class Owner:
         """
         return [name for name, state in self.services.items() if state in _HERE]
 
-    def isCalm(self) -> bool:
+    def keeps(self, names: Sequence[str]) -> bool:
         """
-        @return: whether it serves something, and none of that is about to move.
+        @return: whether it serves all of these, and none of them is about to move.
         """
-        states = set(self.services.values())
-        return (
-            Availability.AVAILABLE.value in states
-            and Availability.IN_TRANSIT.value not in states
-        )
+        available = Availability.AVAILABLE.value
+        return all(self.services.get(name) == available for name in names)
+
+    def hasLost(self, names: Sequence[str]) -> bool:
+        """
+        @return: whether any of these has moved away from it.
+        """
+        return any(self.services.get(name, _HERE[0]) not in _HERE for name in names)
 
 
 @attrs.define

@@ -216,6 +216,7 @@ class Arrival:
             descriptors=sum(len(graph["filenos"]) for graph in graphs),
         )
         outcome = self.reexecution.outcome
+        self._remember(state, outcome)
         milliseconds = outcome["pause"] * 1000
         if reason:
             self._log.error(
@@ -240,6 +241,17 @@ class Arrival:
                 ),
             },
         )
+
+    def _remember(self, state: Mapping[str, Any], outcome: Mapping[str, Any]) -> None:
+        """
+        Know what the image before knew, and how this one came to be.
+        """
+        history, names = self.server.history, outcome["services"]
+        try:
+            history.resume(state.get("history", {}), names)
+        except MigrationError as error:
+            self._log.warn("the past is not known: {why}", why=str(error))
+        history.executed(names, outcome)
 
 
 def _copies(filenos: Sequence[int]) -> list[int]:

@@ -214,7 +214,8 @@ class Departure:
     def _whole(self) -> dict[str, Any]:
         programs = {"new": self.new, "old": self.old.limited()}
         described = {name: each.asDictionary() for name, each in programs.items()}
-        return {**self.state, "programs": described}
+        history = self.server.history.asDictionary()
+        return {**self.state, "programs": described, "history": history}
 
     def _bequeath(self, filenos: Sequence[int], inherited: list[int]) -> None:
         """

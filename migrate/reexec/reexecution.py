@@ -180,6 +180,8 @@ class Reexecution:
             why = f"{type(error).__name__}: {error}"
         self._underway = ""
         self.outcome = {"ticket": ticket, "ok": False, "reason": why}
+        for name in self.server.publication.names():
+            self.server.history.stayed(name, os.getpid(), False, why)
 
     def arrived(self, state: Mapping[str, Any], reason: str, **about: Any) -> None:
         """

@@ -84,11 +84,14 @@ class GradualClient(MigrationClient):
         """
         See L{MigrationClient._deal}.
         """
+        past = await self._pastOf(conversation)
         answer = await conversation.ask("gradual", {"service": name})
         key, recipe = str(answer.get("key")), Recipe.of(answer.get("recipe"))
         make = self._makerOf(name, recipe, conversation)
         start = await self._start(name, key, make, conversation)
         try:
+            # Whoever has started this process may want to say when it is time.
+            await self.provision.open(())
             settled = {
                 "key": key,
                 "used": start.identities(),
@@ -103,10 +106,21 @@ class GradualClient(MigrationClient):
         except BaseException:
             start.undo()
             raise
+        self._remember(name, conversation, past)
         if answer.get("rest"):
             self._rests[name] = str(answer["rest"])
         if recipe is not None:
             self.gradual.recipes.setdefault(name, recipe)
+
+    async def _pastOf(self, conversation: RecipientConversation) -> Mapping[str, Any]:
+        """
+        @return: what the origin tells of its services' past.
+        """
+        try:
+            return await conversation.ask("history")
+        except PeerRefused as error:
+            self._log.debug("the past is not told: {why}", why=str(error))
+            return {}
 
     async def _linger(self, conversation: RecipientConversation) -> None:
         """
