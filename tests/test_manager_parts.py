@@ -226,6 +226,7 @@ class Successor:
 
     pid = 22
     alive = True
+    isHeld = False
     complaint = None
     state = "loading"
 
@@ -351,6 +352,27 @@ class UpgradeTests(SynchronousTestCase):
         self.clock.advance(0.5)
         self.assertEqual(self.successor.signals, [signal.SIGSTOP, signal.SIGKILL])
         self.failureResultOf(self.done, NotUpgraded)
+
+    def test_hangsHeld(self) -> None:
+        """
+        One that has not been let take over owns nothing, whatever the origin says.
+        """
+        self.successor.isHeld = True
+        self.own(11, "in transit")
+        self.clock.advance(10.0)
+        self.assertEqual(self.successor.signals, [signal.SIGKILL])
+        self.failureResultOf(self.done, NotUpgraded)
+
+    def test_hangsInPart(self) -> None:
+        """
+        Nor is one that may own some of it, and not the rest yet.
+        """
+        self.post.names.append("mail")
+        states = {"talk": "departed", "mail": "available"}
+        self.owners[str(self.home)] = Owner(11, states)
+        self.clock.advance(10.0)
+        self.assertEqual(self.successor.signals, [signal.SIGSTOP, signal.SIGCONT])
+        self.assertNoResult(self.done)
 
     def test_hangsOwning(self) -> None:
         """
