@@ -204,18 +204,24 @@ class TakeoverTests(GradualTestCase):
     def test_queueFull(self) -> Any:
         """
         Nobody is refused, reset or forgotten who comes while it happens, though more
-        come at a time than wait in the queue.
+        come at a time than wait in the queue; and nothing is left over, however often.
         """
         yield self.begin()
         crowd = [self.script(NEWCOMERS, self.port, 150) for _ in range(4)]
         for each in crowd:
             yield each.line("served by")
+        opened = []
         for _ in range(2):
             old = yield self.succeed(self.takeover())
             yield self.endsWell(old)
         for each in crowd:
             ended = yield each.ended()
             self.assertEqual(ended.status, 0, ended.err)
+        for _ in range(3):
+            old = yield self.succeed(self.takeover())
+            yield self.endsWell(old)
+            opened.append(len(os.listdir(f"/proc/{self.server.pid}/fd")))
+        self.assertEqual(len(set(opened)), 1, opened)
 
     @inlineCallbacks
     def test_drain(self) -> Any:
@@ -256,6 +262,29 @@ class TakeoverTests(GradualTestCase):
         yield self.server.line("took over lines")
         yield self.endsWell(old)
         self.assertEqual((yield self.whoAnswers(client)), (self.server.pid, "v1"))
+
+    @inlineCallbacks
+    def test_upgrade(self) -> Any:
+        """
+        C{txmigrate upgrade} of what was started so takes over as the command line says,
+        and waits until the new process accepts, not until the old one has ended.
+        """
+        yield self.begin()
+        client = yield self.processes.connect(self.port)
+        first = self.server
+        self.release("v2")
+        command = ["-m", "migrate.cli", "upgrade", "--json"]
+        ended = yield self.processes.python(command, self.directory).ended()
+        self.assertEqual(ended.status, 0, ended.out + ended.err)
+        told = json.loads(ended.out)
+        self.server = self.processes.watch(told["pid"])
+        yield self.newcomers("v2")
+        self.assertEqual((yield self.whoAnswers(client)), (first.pid, "v1"))
+        yield client.disconnect()
+        ended = yield first.exited()
+        self.assertEqual((ended.status, ended.signal), (0, None))
+        self.server.signal(signal.SIGTERM)
+        yield self.server.ended()
 
     @inlineCallbacks
     def test_broken(self) -> Any:

@@ -29,6 +29,7 @@ from migrate.gradual.finding import absolute
 from migrate.interfaces import ICapture, IDump
 from migrate.janitor import Janitor
 from migrate.transfer import Offer
+from migrate.turn import isReady
 
 PORTS = "ports"
 LIVES = "lives"
@@ -53,10 +54,11 @@ def described(port: Any) -> dict[str, Any]:
 
 def livesOf(ports: Sequence[Any]) -> list[socket.socket]:
     """
-    @return: what these ports keep open, each once.
+    @return: what these ports keep open, each once; nothing whose other end is closed:
+        a process that accepts no more at all asks for nobody's life.
     """
     found = {id(life): life for port in ports for life in getattr(port, LIVES_OF, ())}
-    return list(found.values())
+    return [life for life in found.values() if not isReady(life)]
 
 
 @attrs.define
