@@ -12,20 +12,20 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import LoopingCall
 
+from migrate.cli.inquest import LOOK, SHORT, Inquest
 from migrate.cli.interrupts import Interrupts
 from migrate.cli.running import Operator
 from migrate.cli.starts import Start, outputOf
 from migrate.cli.surveys import survey
-from migrate.cli.verdicts import Found, Verdict, judge
-from migrate.control import ControlAddress
+from migrate.cli.verdicts import Verdict
 from migrate.errors import CannotAnswer, MigrationError
 from migrate.gate import PREPARED as GATE
 from migrate.manager.backoff import Backoff
@@ -34,24 +34,8 @@ from migrate.manager.notices import Notice, Notices
 from migrate.manager.post import Post
 from migrate.manager.restarting import besides
 from migrate.manager.settings import Settings
-from migrate.manager.upgrade import NotUpgraded, Upgrade
+from migrate.manager.upgrade import Upgrade
 from migrate.manager.witness import Owner, Witness
-from migrate.meeting import ask
-
-LOOK = 0.5
-"""
-Seconds between two looks at who serves.
-"""
-
-SETTLING = 30.0
-"""
-Seconds that it may take, once all is over, until it is clear who serves.
-"""
-
-SHORT = 5.0
-"""
-Seconds that a process may take to say what it serves, once all is over.
-"""
 
 
 @attrs.define(eq=False)
@@ -75,7 +59,7 @@ class Operation:
     tell: Callable[[str], object]
     witness: Witness = attrs.field(init=False)
     _upgrade: Upgrade = attrs.field(init=False)
-    _heard: set[int] = attrs.field(factory=set, init=False)
+    _inquest: Inquest = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """
@@ -91,6 +75,7 @@ class Operation:
             self._cannotStart,
             self.tell,
         )
+        self._inquest = Inquest(operator, self.witness, self._upgrade, set())
 
     def _cannotStart(self, *_: object) -> Child:
         raise CannotAnswer("nothing is known that could be started")
@@ -114,7 +99,8 @@ class Operation:
                 problem = error
             except CancelledError:
                 problem = await self._abandon()
-            verdict = await self._verdict(origin, problem)
+            self.tell("asking who serves")
+            verdict = await self._inquest.verdict(origin, problem)
         return attrs.evolve(verdict, took=time.monotonic() - began)
 
     async def _origin(self) -> Owner:
@@ -223,7 +209,7 @@ class Operation:
         if child is None:
             return
         # Nobody else knows of the socket; the command may have started another process.
-        self._heard.add(notice.pid)
+        self._inquest.heard.add(notice.pid)
         child.state = notice.fields.get("STATUS", child.state)
         if GATE in notice.fields:
             child.hear(PREPARED)
@@ -287,98 +273,6 @@ class Operation:
             f"interrupted again: process {child.pid} may take over or not; see "
             "txmigrate status"
         )
-
-    # What came of it.
-
-    async def _verdict(self, origin: Owner, problem: Exception | None) -> Verdict:
-        """
-        Ask everybody who may serve, until that is clear.
-        """
-        self.tell("asking who serves")
-        child = self._upgrade.child
-        details = problem.details if isinstance(problem, NotUpgraded) else ""
-        reason = "" if problem is None else str(problem)
-        names, end = origin.names(), time.monotonic() + SETTLING
-        while True:
-            found = await self._found(child)
-            clear = judge(origin, names, found, reason, details)
-            if clear is not None or time.monotonic() > end or self._isHopeless(found):
-                break
-            await deferLater(self.operator.reactor, LOOK)
-        verdict = clear or Verdict.unclear(origin, names, found, reason, details)
-        if verdict.moved and not self._isOurs(verdict.pid, child):
-            assert child is not None
-            await self._upgrade.giveUp(child)
-            return attrs.evolve(
-                verdict,
-                outcome="unclear",
-                reason=f"process {verdict.pid} has taken over, and not the one that "
-                "was started here",
-            )
-        return await self._withAttempts(verdict, origin)
-
-    def _isHopeless(self, found: list[Found]) -> bool:
-        """
-        @return: whether nobody answers, nor will.
-        """
-        parties = (self._upgrade.post.child, self._upgrade.child)
-        return not found and not any(each and each.alive for each in parties)
-
-    def _isOurs(self, pid: int | None, child: Child | None) -> bool:
-        """
-        @return: whether a process comes from the command that was started.
-        """
-        if child is None or pid is None:
-            return False
-        if pid in (child.pid, *self._heard) or child.status == 0:
-            return True
-        try:
-            return os.getsid(pid) == child.pid
-        except ProcessLookupError:
-            return False
-
-    async def _found(self, child: Child | None) -> list[Found]:
-        """
-        @return: what everybody says who can be asked.
-        """
-        home = self.operator.origin
-        places = [home]
-        if child is not None and home.kind == "unix":
-            pids = sorted({child.pid, *self._heard})
-            places += [home.beside(str(pid)) for pid in pids]
-        found = [await self._owner(place) for place in places]
-        return [each for each in found if each is not None]
-
-    async def _owner(self, place: ControlAddress) -> Found | None:
-        try:
-            owner = await self.witness.owner(place, SHORT)
-        except MigrationError:
-            return None
-        return None if owner is None else Found(place, owner)
-
-    async def _withAttempts(self, verdict: Verdict, origin: Owner) -> Verdict:
-        """
-        @return: the same, with how each service moved.
-        """
-        if not verdict.moved:
-            return verdict
-        operator = self.operator
-        try:
-            answer: Mapping[str, Any] = await ask(
-                operator.reactor,
-                verdict.control,
-                "history",
-                policy=operator.policy,
-                login=operator.login,
-            )
-        except MigrationError:
-            return verdict
-        attempts = {
-            each["service"]: each
-            for each in answer["attempts"]
-            if each["outcome"] == "moved" and each["origin"] == origin.pid
-        }
-        return attrs.evolve(verdict, attempts=list(attempts.values()))
 
 
 def _end(looking: LoopingCall) -> None:
