@@ -87,18 +87,25 @@ class Draining:
         """
         Begin to wait for the clients.
         """
+        if self.life is not None:
+            self._watch = LifeWatch(self.reactor, self.life.fileno(), self._lifeSpoke)
+            self._watch.start()
+        # Not now: the recipient waits for the end of this turn.
+        self._later(0, self._find)
+        if self.seconds is not None:
+            self._later(self.seconds, self._expire)
+
+    def _find(self) -> None:
+        """
+        Find out who is to be waited for.
+        """
         self.connections = connectionsOf(self.ports)
         self._log.info(
             "{service} accepts nobody here any more; connections left: {count}",
             service=self.name,
             count=len(self.connections),
         )
-        if self.life is not None:
-            self._watch = LifeWatch(self.reactor, self.life.fileno(), self._lifeSpoke)
-            self._watch.start()
         self._later(LOOK, self._look)
-        if self.seconds is not None:
-            self._later(self.seconds, self._expire)
 
     def stop(self) -> None:
         """

@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 import types
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet import tcp, udp
 
 from migrate.adoption import isPort
+
+AT_ONCE = 200
+"""
+Objects that are looked at between two looks at the clock.
+"""
 
 _OUTSIDE = (
     type,
@@ -41,7 +47,8 @@ def _instances(*classes: type) -> list[Any]:
         if cls not in kinds:
             kinds.add(cls)
             waiting += cls.__subclasses__()
-    return [each for each in gc.get_objects() if type(each) in kinds]
+    # Every instance refers to its class: this looks for them at the speed of C.
+    return [each for each in gc.get_referrers(*kinds) if type(each) in kinds]
 
 
 def listening(reactor: Any) -> list[Any]:
@@ -56,33 +63,58 @@ def listening(reactor: Any) -> list[Any]:
     return sorted(found, key=lambda each: int(each.fileno()))
 
 
-def portsOf(
-    service: Any, ports: Iterable[Any], outside: Collection[object]
-) -> list[Any]:
+class Search:
     """
-    @param ports: those that may be the service's.
-    @param outside: what does not belong to it, nor what only that leads to.
-    @return: the ports that the service leads to, or to whose factory or protocol it
-        does.
+    Which ports a service leads to, or to whose factory or protocol it does; found a
+    little at a time, since a service may have millions of objects, and serves
+    meanwhile.
     """
-    wanted: dict[int, Any] = {}
-    ports = list(ports)
-    for port in ports:
-        wanted[id(port)] = wanted[id(_ownerOf(port))] = port
-    found: dict[int, Any] = {}
-    seen = {id(service), *map(id, outside)}
-    waiting = deque([service])
-    while waiting and len(found) < len(ports):
-        thing = waiting.popleft()
-        port = wanted.get(id(thing))
-        if port is not None:
-            found[id(port)] = port
+
+    def __init__(
+        self, service: Any, ports: Iterable[Any], outside: Iterable[object]
+    ) -> None:
+        """
+        @param ports: those that may be the service's.
+        @param outside: what does not belong to it, nor what only that leads to.
+        """
+        self._ports = list(ports)
+        self._wanted: dict[int, list[Any]] = {}
+        for port in self._ports:
+            for each in (port, _ownerOf(port)):
+                self._wanted.setdefault(id(each), []).append(port)
+        self._found: set[int] = set()
+        # What is known is kept, so that nothing else comes to be where it was.
+        self._seen: dict[int, object] = {id(each): each for each in (service, *outside)}
+        self._waiting = deque([service])
+
+    def go(self, seconds: float) -> bool:
+        """
+        Look on.
+
+        @param seconds: for about so long.
+        @return: whether that is all.
+        """
+        end = time.monotonic() + seconds
+        while self._waiting and len(self._found) < len(self._ports):
+            for _ in range(min(AT_ONCE, len(self._waiting))):
+                self._look(self._waiting.popleft())
+            if time.monotonic() > end:
+                return False
+        return True
+
+    def _look(self, thing: object) -> None:
+        self._found.update(map(id, self._wanted.get(id(thing), ())))
         for each in gc.get_referents(*_stepsFrom(thing)):
-            if id(each) not in seen and gc.is_tracked(each):
-                seen.add(id(each))
+            if id(each) not in self._seen and gc.is_tracked(each):
+                self._seen[id(each)] = each
                 if not isinstance(each, _OUTSIDE):
-                    waiting.append(each)
-    return [port for port in ports if id(port) in found]
+                    self._waiting.append(each)
+
+    def found(self) -> list[Any]:
+        """
+        @return: the service's ports.
+        """
+        return [port for port in self._ports if id(port) in self._found]
 
 
 def _stepsFrom(thing: Any) -> tuple[Any, ...]:

@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from migrate.errors import (
     CannotAnswer,
@@ -21,7 +24,7 @@ from migrate.errors import (
     UnknownService,
 )
 from migrate.gradual.draining import Draining
-from migrate.gradual.finding import listening, portsOf
+from migrate.gradual.finding import Search, listening
 from migrate.gradual.offer import (
     LIVES,
     PORTS,
@@ -38,6 +41,11 @@ from migrate.publication import Publication
 from migrate.transfer import Offer
 
 _KEY, _REST = "(sockets ", "(rest of "
+
+SLICE = 0.002
+"""
+Seconds for which services are looked through at a time.
+"""
 
 _LATE = "somebody else has asked for its sockets since: try again"
 
@@ -92,6 +100,8 @@ class Gradual:
     @ivar draining: the services that serve their last clients, by their names.
     """
 
+    _log = Logger()
+
     reactor: Any
     publication: Publication
     environment: Callable[..., Environment]
@@ -111,7 +121,7 @@ class Gradual:
         """
         return {name: recipe.told() for name, recipe in self.recipes.items()}
 
-    def answer(self, arguments: Mapping[str, Any]) -> dict[str, object]:
+    def answer(self, arguments: Mapping[str, Any]) -> Any:
         """
         Somebody wants the listening sockets of a service.  With the key of an earlier
         answer he says which of them he uses, and how long clients may stay here.
@@ -126,17 +136,19 @@ class Gradual:
         if "key" in arguments:
             return self._settled(arguments)
         name = arguments.get("service")
-        service = self._find(name)
-        ports = self.portsOf(service)
+        return Deferred.fromCoroutine(self._answer(str(name), self._find(name)))
+
+    async def _answer(self, name: str, service: Any) -> dict[str, object]:
+        ports = await self.portsOf(service)
         if not ports:
             raise ServiceUnavailable(
                 f"service {name!r} listens on nothing, so that there is nothing to "
                 "hand over gradually; move it, without --gradual"
             )
         key = f"{_KEY}{name} {secrets.token_hex(16)})"
-        self._forget(str(name))
-        self._asked[key] = Asked(str(name), ports, ports)
-        recipe = self.recipes.get(str(name))
+        self._forget(name)
+        self._asked[key] = Asked(name, ports, ports)
+        recipe = self.recipes.get(name)
         return {
             "key": key,
             "recipe": None if recipe is None else recipe.told(),
@@ -152,15 +164,20 @@ class Gradual:
         self.publication.check(str(name))
         return service
 
-    def portsOf(self, service: Any) -> list[Any]:
+    async def portsOf(self, service: Any) -> list[Any]:
         """
-        @return: what a published service listens on.
+        @return: what a service listens on.
         """
         services = self.publication.services().values()
         others = [each for each in services if each is not service]
+        apart = self.apart()
         parent = getattr(service, "parent", None)
-        outside = [*others, *self.apart(), self.reactor, parent]
-        return portsOf(service, listening(self.reactor), outside)
+        strange = set(map(id, apart))
+        ports = [each for each in listening(self.reactor) if id(each) not in strange]
+        search = Search(service, ports, [*others, *apart, self.reactor, parent])
+        while not search.go(SLICE):
+            await deferLater(self.reactor, 0)
+        return [port for port in search.found() if port.connected]
 
     def _settled(self, arguments: Mapping[str, Any]) -> dict[str, object]:
         key, used, drain = (arguments.get(n) for n in ("key", "used", "drain"))
@@ -307,10 +324,20 @@ class Gradual:
             name += "."
         self.publication.publish(name, service)
         self.publication.drain(name)
-        ports = self.portsOf(service)
-        draining = Draining(self.reactor, name, service, ports, self._ended)
-        self.draining[name] = draining
-        draining.start()
+        self._look(name, service).addErrback(
+            lambda failure: self._log.failure(
+                "{name} is not watched", failure, name=name
+            )
+        )
+
+    def _look(self, name: str, service: Any) -> Deferred[None]:
+        async def look() -> None:
+            ports = await self.portsOf(service)
+            draining = Draining(self.reactor, name, service, ports, self._ended)
+            self.draining[name] = draining
+            draining.start()
+
+        return Deferred.fromCoroutine(look())
 
     def _ended(self, draining: Draining) -> None:
         self.draining.pop(draining.name, None)

@@ -52,10 +52,12 @@ class Spawning:
             C{services} that it accepts for, and C{why} others stay.
         @raise migrate.errors.MigrationError: it cannot be started.
         """
+        return Deferred.fromCoroutine(self._spawn(arguments.get("drain")))
+
+    async def _spawn(self, drain: object) -> dict[str, object]:
+        ports = await self._ports()
         if self._child is not None:
             raise CannotAnswer(f"process {self._child.pid} is taking over already")
-        ports = self._ports()
-        drain = arguments.get("drain")
         done: Deferred[dict[str, object]] = Deferred()
 
         def settled(why: str) -> None:
@@ -76,9 +78,9 @@ class Spawning:
             descriptors=places,
         )
         self._log.info("process {pid} inherits what listens", pid=self._child.pid)
-        return done
+        return await done
 
-    def _ports(self) -> dict[str, list[Any]]:
+    async def _ports(self) -> dict[str, list[Any]]:
         """
         @return: what each service listens on.
         @raise ServiceUnavailable: one listens on nothing, or none is here.
@@ -88,7 +90,7 @@ class Spawning:
         for name, service in self.server.publication.services().items():
             if states[name] is not Availability.AVAILABLE:
                 continue
-            found[name] = self.server.gradual.portsOf(service)
+            found[name] = await self.server.gradual.portsOf(service)
             if not found[name]:
                 raise ServiceUnavailable(
                     f"service {name!r} listens on nothing that could be inherited: "
