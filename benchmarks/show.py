@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import Table, tables
+from benchmarks.cells import Table
+from benchmarks.tables import tables
 
 Results = Mapping[str, Any]
 

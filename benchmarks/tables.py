@@ -1,99 +1,44 @@
 """
-The tables of what was measured, cell by cell.
+The tables of what was measured.
 
 It must not know how anything was measured, nor how a table is drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
 
-import attrs
-
-_MEGABYTE = 1 << 20
+from benchmarks.cells import (
+    MEGABYTE,
+    Column,
+    Table,
+    both,
+    column,
+    count,
+    megabytes,
+    ms,
+    part,
+)
 
 Results = Mapping[str, Any]
-
-#: The name of a column, and what is in it of a row.
-Column = tuple[str, Callable[[Any], str]]
-
-
-@attrs.frozen
-class Table:
-    """
-    Cells, and what they are called.
-
-    @ivar title: what it is about.
-    @ivar head: the names of the columns.
-    @ivar rows: the cells.
-    @ivar texts: how many of the first columns are text; the others are numbers.
-    @ivar notes: lines below it.
-    """
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    texts: int = 1
-    notes: Sequence[str] = ()
-
-    @classmethod
-    def of(
-        cls, title: str, columns: Sequence[Column], rows: Iterable[Any], **more: Any
-    ) -> Table:
-        """
-        @param rows: what the columns make cells of.
-        """
-        cells = [[cell(row) for _, cell in columns] for row in rows]
-        return cls(title, [head for head, _ in columns], cells, **more)
-
-
-def _column(head: str, *path: str, form: str = "{}", factor: float = 1) -> Column:
-    """
-    @param path: the names that lead from a row to a number, or to a text; nothing is
-        written if there is none.
-    @param form: how it is written.
-    @param factor: what a number is multiplied by.
-    """
-
-    def cell(row: Any) -> str:
-        for name in path:
-            row = row.get(name)
-            if row is None:
-                return ""
-        return form.format(row if isinstance(row, str) else row * factor)
-
-    return head, cell
-
-
-_ms = partial(_column, form="{:,.2f}", factor=1e3)
-_megabytes = partial(_column, form="{:,.1f}", factor=1 / _MEGABYTE)
-_count = partial(_column, form="{:,}")
-_part = partial(_column, form="{:.3f}")
-
-# What is written of several numbers, in one cell.
-
-
-def _both(head: str, first: Column, second: Column, between: str = "/") -> Column:
-    return head, lambda row: f"{first[1](row)}{between}{second[1](row)}"
-
 
 # The pause.
 
 _SIZE = (
-    _column("way", "way"),
-    _count("people", "people"),
-    _column("state MB", "ballast", form="{:.0f}", factor=1 / _MEGABYTE),
+    column("way", "way"),
+    count("people", "people"),
+    column("state MB", "ballast", form="{:.0f}", factor=1 / MEGABYTE),
 )
 
-_FELT = _ms("felt ms", "felt"), _ms("least", "least"), _ms("most", "most")
+_FELT = ms("felt ms", "felt"), ms("least", "least"), ms("most", "most")
 
 _COST = (
-    _megabytes("MB sent", "bytes", form="{:,.2f}"),
-    _megabytes("origin MB", "originPeak"),
-    _megabytes("recipient MB", "recipientPeak"),
+    megabytes("MB sent", "bytes", form="{:,.2f}"),
+    megabytes("origin MB", "originPeak"),
+    megabytes("recipient MB", "recipientPeak"),
 )
 
 
@@ -117,7 +62,7 @@ def pauses(found: Results) -> Iterator[Table]:
     yield Table.of("The pause", columns, found["rows"], notes=skipped)
     stepping = [row for row in found["rows"] if row["steps"]]
     names = dict.fromkeys(name for row in stepping for name in row["steps"])
-    steps = [_ms(name, "steps", name) for name in names]
+    steps = [ms(name, "steps", name) for name in names]
     yield Table.of("Its parts, in ms", [*_SIZE, *steps], stepping)
 
 
@@ -134,13 +79,13 @@ def growths(found: Results) -> Iterator[Table]:
     @return: how the pause grows with the connections.
     """
     columns = [
-        _column("way", "way"),
-        _column("clock", "clock"),
-        _part("pause", "slope"),
+        column("way", "way"),
+        column("clock", "clock"),
+        part("pause", "slope"),
         ("cost each", lambda line: f"{line['slope'] - 1:+.3f}"),
-        _part("pause, 1,000 on", "tail"),
-        _column("us at one", "factor", form="{:,.1f}", factor=1e6),
-        _part("r squared", "fit"),
+        part("pause, 1,000 on", "tail"),
+        column("us at one", "factor", form="{:,.1f}", factor=1e6),
+        part("r squared", "fit"),
     ]
     lines = [
         {"way": way, "clock": clock, **line}
@@ -161,18 +106,18 @@ def sessions(found: Results) -> Iterator[Table]:
     """
     first = found["rows"][0]
     columns = [
-        _column("way", "way"),
-        _ms("felt", "felt"),
-        _ms("least", "least"),
-        _ms("most", "most"),
-        _ms("felt elsewhere", "elsewhere"),
-        _ms("round trip", "roundTrip"),
-        *(_ms(step, "steps", step) for step in first["steps"]),
+        column("way", "way"),
+        ms("felt", "felt"),
+        ms("least", "least"),
+        ms("most", "most"),
+        ms("felt elsewhere", "elsewhere"),
+        ms("round trip", "roundTrip"),
+        *(ms(step, "steps", step) for step in first["steps"]),
     ]
     yield Table.of("One telnet session, in ms", columns, found["rows"])
-    around = [_ms(name, "around", name) for name in first["around"]]
+    around = [ms(name, "around", name) for name in first["around"]]
     yield Table.of(
-        "Outside of that pause, in ms", [_column("way", "way"), *around], found["rows"]
+        "Outside of that pause, in ms", [column("way", "way"), *around], found["rows"]
     )
 
 
@@ -186,19 +131,19 @@ _TAXED = {
 }
 
 _COMPARED: Sequence[Column] = (
-    *(_column(name, name) for name in ("case", "measure", "run by", "plain", "there")),
-    _part("ratio", "ratio"),
-    _both("95 % within", _part("", "low"), _part("", "high"), " to "),
-    _both("rounds within", _part("", "least"), _part("", "most"), " to "),
+    *(column(name, name) for name in ("case", "measure", "run by", "plain", "there")),
+    part("ratio", "ratio"),
+    both("95 % within", part("", "low"), part("", "high"), " to "),
+    both("rounds within", part("", "least"), part("", "most"), " to "),
     ("1 within", lambda row: "yes" if row["low"] <= 1 <= row["high"] else "no"),
 )
 
 _IDLE = (
-    _column("case", "case"),
-    _column("run by", "arm"),
-    _column("CPU s a minute", "cpu", form="{:.4f}"),
-    _megabytes("RSS MB", "resident"),
-    _megabytes("PSS MB", "proportional"),
+    column("case", "case"),
+    column("run by", "arm"),
+    column("CPU s a minute", "cpu", form="{:.4f}"),
+    megabytes("RSS MB", "resident"),
+    megabytes("PSS MB", "proportional"),
 )
 
 
@@ -245,13 +190,13 @@ _GRAPH: Column = (
 
 _BESIDE = (
     _GRAPH,
-    _megabytes("at origin", "graph"),
-    _megabytes("loaded", "loaded"),
-    _megabytes("origin's peak beside", "originExtra"),
-    _part("of graph", "originPart"),
-    _megabytes("recipient's peak", "recipientPeak"),
-    _part("of loaded", "recipientPart"),
-    _part("of origin's", "recipientOfGraph"),
+    megabytes("at origin", "graph"),
+    megabytes("loaded", "loaded"),
+    megabytes("origin's peak beside", "originExtra"),
+    part("of graph", "originPart"),
+    megabytes("recipient's peak", "recipientPeak"),
+    part("of loaded", "recipientPart"),
+    part("of origin's", "recipientOfGraph"),
 )
 
 
@@ -280,15 +225,64 @@ def _taken() -> Iterator[Column]:
         ("PSS peak", "proportional"),
         ("memory files", "files"),
     ):
-        yield _both(head, *(_megabytes("", *side, name) for side in sides))
+        yield both(head, *(megabytes("", *side, name) for side in sides))
     for head, before, after in (
         ("RSS before/after", "before", "after"),
         ("PSS before/after", "beforePart", "afterPart"),
     ):
-        pair = [_megabytes("", "taken", name) for name in (before, after)]
-        yield _both(head, *pair)
-    yield _megabytes("machine's shared", "taken", "shared")
-    yield _ms("pause ms", "taken", "move", "pause", form="{:,.0f}")
+        pair = [megabytes("", "taken", name) for name in (before, after)]
+        yield both(head, *pair)
+    yield megabytes("machine's shared", "taken", "shared")
+    yield ms("pause ms", "taken", "move", "pause", form="{:,.0f}")
+
+
+# The ways to hand over.
+
+_whole = partial(ms, form="{:,.0f}")
+_all = partial(megabytes, form="{:,.0f}")
+
+
+def _triple(head: str, first: Column, second: Column, third: Column) -> Column:
+    """
+    @return: what is written of a number, and of two that it lies between.
+    """
+    between = both("", second, third, " to ")
+    return head, lambda row: f"{first[1](row)} ({between[1](row)})"
+
+
+_WAYS: Sequence[Column] = (
+    column("way", "way"),
+    _triple(
+        "clients wait, ms",
+        _whole("", "felt"),
+        _whole("", "least"),
+        _whole("", "most"),
+    ),
+    count("dropped", "returned"),
+    _triple(
+        "newcomers wait, ms",
+        _whole("", "newcomers"),
+        _whole("", "newcomersLeast"),
+        _whole("", "newcomersMost"),
+    ),
+    count("turned away", "away"),
+    column("state", "state"),
+    column("PID", "pid"),
+    (
+        "processes",
+        lambda row: ", ".join(f"{n:.0f}" for n in row["processes"].values()),
+    ),
+    both("MB", _all("", "memory"), _all("", "peak"), ", "),
+    column("s in all", "took", form="{:.1f}"),
+)
+
+
+def ways(found: Results) -> Iterator[Table]:
+    """
+    @return: what each way to hand a service over costs.
+    """
+    title = f"Ways to hand over, with {found['people']:,} clients"
+    yield Table.of(title, _WAYS, found["rows"])
 
 
 # All of it.
@@ -299,10 +293,10 @@ def bars(found: Results) -> Iterator[Table]:
     @return: what may be at most, and whether it is.
     """
     columns: list[Column] = [
-        _column("what", "name"),
+        column("what", "name"),
         ("holds", lambda one: "yes" if one["holds"] else "NO"),
-        _part("measured", "measured"),
-        _part("at most", "most"),
+        part("measured", "measured"),
+        part("at most", "most"),
     ]
     every = [each for part in found.values() for each in part.get("bars", ())]
     if every:
@@ -316,6 +310,7 @@ def tables(found: Results) -> Iterator[Table]:
     """
     kinds: Sequence[tuple[str, Callable[[Results], Iterator[Table]]]] = (
         ("telnet", sessions),
+        ("ways", ways),
         ("pause", pauses),
         ("pause", growths),
         ("tax", taxes),

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from benchmarks.cells import Table
 from benchmarks.running import bar
 from benchmarks.show import documented, plainly, plot, shown
-from benchmarks.tables import Table
 from tests.processes import CHECKOUT
 
 _ROW = {
