@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import memory, pause, tax, telnet
+from benchmarks import memory, pause, tax, telnet, ways
 from benchmarks.running import run
 
 #: The short ones first.
-PARTS = (telnet.PART, pause.PART, tax.PART, memory.PART)
+PARTS = (telnet.PART, ways.PART, pause.PART, tax.PART, memory.PART)
 
 if __name__ == "__main__":
     run("benchmarks", PARTS, sys.argv[1:])

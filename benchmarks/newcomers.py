@@ -1,10 +1,13 @@
 """
 Those who come while something is done to a service: C{python -m benchmarks.newcomers
 PORT}.  One after the other connects, asks one question, has it answered, and goes.
+Whoever is turned away comes again, at once: what that one waited for the answer counts
+from the first time.
 
 As L{benchmarks.crowd} it does as told on standard input, with the commands C{begin} and
 C{end}; it tells, as JSON, how long the median one and the longest took, in seconds, how
-many were answered, and how many were turned away, which is no connection or no answer.
+many were answered, and how often one was turned away, which is no connection or no
+answer.
 
 It must not know what is done to the service.
 """
@@ -40,21 +43,30 @@ def visit(port: int) -> bool:
         return False
 
 
-def visits(port: int) -> tuple[list[float], int]:
+def visits(port: int) -> dict[str, float]:
     """
     Have one after the other come, until there is a command.
 
-    @return: how long each took who was answered, and how many were not.
+    @return: what is told.
     """
-    took: list[float] = []
+    waits: list[float] = []
     away = 0
-    while not select.select([sys.stdin], [], [], INTERVAL)[0]:
-        began = time.perf_counter()
-        if visit(port):
-            took.append(time.perf_counter() - began)
-        else:
-            away += 1
-    return took, away
+    ended = False
+    while not ended:
+        began, answered = time.perf_counter(), False
+        while not (answered or ended):
+            answered = visit(port)
+            away += not answered
+            took = time.perf_counter() - began
+            ended = bool(select.select([sys.stdin], [], [], INTERVAL)[0])
+        # Who has no answer in the end has waited so long already.
+        waits.append(took)
+    return {
+        "median": statistics.median(waits),
+        "longest": max(waits),
+        "answers": len(waits) - (not answered),
+        "away": away,
+    }
 
 
 def main() -> None:
@@ -69,14 +81,8 @@ def main() -> None:
         if command.strip() != "begin":
             continue
         print("coming", flush=True)
-        took, away = visits(port)
+        told = visits(port)
         sys.stdin.readline()
-        told = {
-            "median": statistics.median(took) if took else PATIENCE,
-            "longest": max(took, default=PATIENCE),
-            "answers": len(took),
-            "away": away,
-        }
         print(json.dumps(told), flush=True)
 
 

@@ -119,7 +119,7 @@ def run(prog: str, parts: Sequence[Part], arguments: Sequence[str]) -> None:
         found["about"]["seconds"] = round(time.monotonic() - began)
         if given.json is not None:
             given.json.write_text(json.dumps(found, indent=1))
-    print(shown(found))
+    print(shown(found, given.rst))
     if given.plot is not None and "pause" in found:
         plot(found, given.plot)
 
@@ -135,6 +135,9 @@ def parserOf(prog: str, parts: Sequence[Part]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", type=Path, help="where to write what was found")
     parser.add_argument("--plot", type=Path, help="where to draw the pause")
+    parser.add_argument(
+        "--rst", action="store_true", help="print the tables as a document has them"
+    )
     for part in parts:
         part.options(parser.add_argument_group(part.name))
     return parser

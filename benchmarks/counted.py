@@ -1,0 +1,56 @@
+"""
+The chat of the benchmarks, with a counter, and somebody to ask which process answers.
+Named on command lines as C{benchmarks.counted.makeService}.
+
+It must not know that it is handed over, nor measured.
+"""
+
+from __future__ import annotations
+
+import os
+
+from twisted.application.internet import TCPServer
+
+from benchmarks.chat import BACKLOG, PORT, Chat, Person
+
+#: The line that counts.
+COUNT = b"count"
+
+
+class Counter(Person):
+    """
+    One connection.
+    """
+
+    def lineReceived(self, line: bytes) -> None:
+        """
+        Count, and tell the number of this process and how often that was asked for; or
+        talk.
+        """
+        if line != COUNT:
+            super().lineReceived(line)
+            return
+        self.factory.counted += 1
+        self.transport.write(b"%d %d\n" % (os.getpid(), self.factory.counted))
+
+
+class Counting(Chat):
+    """
+    All of it.
+
+    @ivar counted: how often anybody had it count.
+    """
+
+    protocol = Counter
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.counted = 0
+
+
+def makeService() -> TCPServer:
+    """
+    @return: the chat.
+    """
+    port = int(os.environ[PORT])
+    return TCPServer(port, Counting(), backlog=BACKLOG, interface="127.0.0.1")
