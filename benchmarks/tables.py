@@ -250,7 +250,7 @@ def _triple(head: str, first: Column, second: Column, third: Column) -> Column:
     return head, lambda row: f"{first[1](row)} ({between[1](row)})"
 
 
-_WAYS: Sequence[Column] = (
+_FELT_OF_WAYS: Sequence[Column] = (
     column("way", "way"),
     _triple(
         "clients wait, ms",
@@ -266,23 +266,29 @@ _WAYS: Sequence[Column] = (
         _whole("", "newcomersMost"),
     ),
     count("turned away", "away"),
+)
+
+_WAYS: Sequence[Column] = (
+    column("way", "way"),
     column("state", "state"),
     column("PID", "pid"),
     (
         "processes",
         lambda row: ", ".join(f"{n:.0f}" for n in row["processes"].values()),
     ),
-    both("MB", _all("", "memory"), _all("", "peak"), ", "),
+    _all("MB before", "memory"),
+    _all("at most", "peak"),
     column("s in all", "took", form="{:.1f}"),
 )
 
 
 def ways(found: Results) -> Iterator[Table]:
     """
-    @return: what each way to hand a service over costs.
+    @return: how each way to hand a service over is felt, what it keeps and takes.
     """
-    title = f"Ways to hand over, with {found['people']:,} clients"
-    yield Table.of(title, _WAYS, found["rows"])
+    title = f"What is felt of each way to hand over, with {found['people']:,} clients"
+    yield Table.of(title, _FELT_OF_WAYS, found["rows"])
+    yield Table.of("What it keeps, and takes", _WAYS, found["rows"], texts=4)
 
 
 # All of it.

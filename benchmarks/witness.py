@@ -63,13 +63,12 @@ def compared(before: Said, old: Said | None, new: Said) -> dict[str, str]:
     @param old: what is said since by the same connection, if that is one still.
     @param new: what was said before that, by a new one.
     @return: what has become of the C{state}, and of the C{pid} of who serves; of both
-        for the old connection and for the new one, where that is not the same.
+        for the old connection and for the new one, if not one process serves them.
     """
-    kept = new[1] == before[1] + 1
-    state = "kept" if kept else "new"
-    if not kept and old is not None and old[1] == before[1] + 1:
-        state = "old: kept, new: new"
+    state = "kept" if new[1] == before[1] + 1 else "new"
     pid = "same" if new[0] == before[0] else "new"
     if old is not None and old[0] != new[0]:
-        pid = f"old: {'same' if old[0] == before[0] else 'new'}, new: {pid}"
+        kept = "kept" if old[1] == before[1] + 1 else "new"
+        state = f"{kept} / {state}"
+        pid = f"{'same' if old[0] == before[0] else 'new'} / {pid}"
     return {"state": state, "pid": pid}
