@@ -1,6 +1,7 @@
 """
-The chat of the benchmarks, with a counter, and somebody to ask which process answers.
-Named on command lines as C{benchmarks.counted.makeService}.
+The chat of the benchmarks, with a counter, somebody to ask which process answers, and
+perhaps many small objects.  Named on command lines as
+C{benchmarks.counted.makeService}.
 
 It must not know that it is handed over, nor measured.
 """
@@ -12,6 +13,7 @@ import os
 from twisted.application.internet import TCPServer
 
 from benchmarks.chat import BACKLOG, PORT, Chat, Person
+from benchmarks.hoard import SIZE, Shelves
 
 #: The line that counts.
 COUNT = b"count"
@@ -39,13 +41,15 @@ class Counting(Chat):
     All of it.
 
     @ivar counted: how often anybody had it count.
+    @ivar shelves: the objects.
     """
 
     protocol = Counter
 
-    def __init__(self) -> None:
+    def __init__(self, objects: int = 0) -> None:
         super().__init__(0)
         self.counted = 0
+        self.shelves = Shelves(objects)
 
 
 def makeService() -> TCPServer:
@@ -53,4 +57,5 @@ def makeService() -> TCPServer:
     @return: the chat.
     """
     port = int(os.environ[PORT])
-    return TCPServer(port, Counting(), backlog=BACKLOG, interface="127.0.0.1")
+    chat = Counting(int(os.environ.get(SIZE, "0")))
+    return TCPServer(port, chat, backlog=BACKLOG, interface="127.0.0.1")

@@ -250,8 +250,10 @@ def _triple(head: str, first: Column, second: Column, third: Column) -> Column:
     return head, lambda row: f"{first[1](row)} ({between[1](row)})"
 
 
+_WAY = column("way", "way"), count("objects", "objects")
+
 _FELT_OF_WAYS: Sequence[Column] = (
-    column("way", "way"),
+    *_WAY,
     _triple(
         "clients wait, ms",
         _whole("", "felt"),
@@ -269,7 +271,7 @@ _FELT_OF_WAYS: Sequence[Column] = (
 )
 
 _WAYS: Sequence[Column] = (
-    column("way", "way"),
+    *_WAY,
     column("state", "state"),
     column("PID", "pid"),
     (
@@ -288,7 +290,7 @@ def ways(found: Results) -> Iterator[Table]:
     """
     title = f"What is felt of each way to hand over, with {found['people']:,} clients"
     yield Table.of(title, _FELT_OF_WAYS, found["rows"])
-    yield Table.of("What it keeps, and takes", _WAYS, found["rows"], texts=4)
+    yield Table.of("What it keeps, and takes", _WAYS, found["rows"])
 
 
 # All of it.

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import attrs
 
 from benchmarks.chat import PORT
 from benchmarks.crew import Crew
+from benchmarks.hoard import SIZE
 from benchmarks.pause import Bench
 from benchmarks.programs import READY, Program
 from benchmarks.running import Part, raiseLimit, run, say, tooMany
@@ -47,11 +49,13 @@ class Trial(Bench):
     @ivar crew: the processes of the service.
     """
 
-    def __init__(self, people: int, stack: ExitStack) -> None:
+    def __init__(self, people: int, objects: int, stack: ExitStack) -> None:
         """
         @param people: how many are connected.
+        @param objects: how many small objects the service has beside.
         """
         super().__init__(people, 0, stack)
+        self.environment[SIZE] = str(objects)
         self.crew = Crew(f"{PORT}={self.port}", f"{ASIDE}=1")
         # Not all of them are children of this process.
         stack.callback(self.crew.kill)
@@ -189,12 +193,12 @@ WAYS = {
 # What is seen of it.
 
 
-def tried(people: int, way: Way) -> dict[str, Any]:
+def tried(people: int, objects: int, way: Way) -> dict[str, Any]:
     """
     @return: what one trial has shown, times in seconds and memory in bytes.
     """
     with ExitStack() as stack:
-        trial = Trial(people, stack)
+        trial = Trial(people, objects, stack)
         first = way.begin(trial)
         witness = Witness(trial.port)
         newcomers = trial.newcomers()
@@ -246,16 +250,20 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     why = tooMany(people, raiseLimit())
     if why is not None:
         raise SystemExit(why)
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in given.handovers}
+    trials = list(product(given.handover_objects, given.handovers))
+    runs: dict[tuple[int, str], list[dict[str, Any]]] = {each: [] for each in trials}
     for number in range(given.handover_runs):
-        for name, found in runs.items():
-            row = tried(people, WAYS[name])
+        for (objects, name), found in runs.items():
+            row = tried(people, objects, WAYS[name])
             say(
-                f"{name}, {people} people, run {number + 1}: felt "
+                f"{name}, {people} people, {objects} objects, run {number + 1}: felt "
                 f"{row['felt'] * 1e3:.2f} ms, by newcomers {row['newcomers'] * 1e3:.2f}"
             )
             found.append(row)
-    rows = [{"way": name, **together(found)} for name, found in runs.items()]
+    rows = [
+        {"way": name, "objects": objects, **together(found)}
+        for (objects, name), found in runs.items()
+    ]
     return {"people": people, "rows": rows}
 
 
@@ -274,6 +282,13 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--handover-people", type=int, default=300, help="how many are connected then"
+    )
+    parser.add_argument(
+        "--handover-objects",
+        type=int,
+        nargs="+",
+        default=[0, 200_000],
+        help="how many small objects the service has beside",
     )
     parser.add_argument(
         "--handover-runs", type=int, default=3, help="of which the medians are"

@@ -49,6 +49,7 @@ class WaysTests(BenchmarksTestCase):
         process.
         """
         options = ["--handover-people", "2", "--handover-runs", "1", "--rst"]
+        options += ["--handover-objects", "5"]
         found, out = yield self.measure(
             "benchmarks.ways", *options, "--handovers", "restart"
         )
@@ -129,7 +130,13 @@ class TogetherTests(SynchronousTestCase):
         """
         A way is a row of the table.
         """
-        rows = [{"way": "a way", **ways.together([RUN, {**RUN, "felt": 0.04}])}]
+        rows = [
+            {
+                "way": "a way",
+                "objects": 2000,
+                **ways.together([RUN, {**RUN, "felt": 0.04}]),
+            }
+        ]
         text = shown({"ways": {"people": 1500, "rows": rows}})
         self.assertIn("with 1,500 clients", text)
         rows = [line for line in text.splitlines() if line.startswith("a way")]
@@ -137,8 +144,8 @@ class TogetherTests(SynchronousTestCase):
         self.assertEqual(
             cells,
             [
-                ["a way", "30 (20 to 40)", "0", "30 (30 to 30)", "0"],
-                ["a way", "kept", "new", "1, 2, 1", "40", "80", "1.2"],
+                ["a way", "2,000", "30 (20 to 40)", "0", "30 (30 to 30)", "0"],
+                ["a way", "2,000", "kept", "new", "1, 2, 1", "40", "80", "1.2"],
             ],
         )
 
@@ -152,7 +159,7 @@ class CountedTests(SynchronousTestCase):
         """
         All connections count together; what else is said is answered as in the chat.
         """
-        factory = counted.Counting()
+        factory = counted.Counting(7)
         transports = []
         for line in (b"count\n", b"hello\n", b"count\n"):
             protocol = factory.buildProtocol(None)
@@ -161,6 +168,7 @@ class CountedTests(SynchronousTestCase):
             protocol.dataReceived(line)
             self.addCleanup(protocol.connectionLost)
             transports.append(transport.value())
+        self.assertEqual(len(factory.shelves.items), 7)
         pid = os.getpid()
         self.assertEqual(transports, [b"%d 1\n" % pid, b"hello\n", b"%d 2\n" % pid])
 
@@ -186,17 +194,29 @@ class ProcessesTests(SynchronousTestCase):
         self.addCleanup(process.kill)
         return process
 
+    def present(self, **environment: str) -> subprocess.Popen[str]:
+        """
+        Start a process that is waited for until it does something: only then has it
+        the environment that it was given.
+        """
+        process = self.start(["cat"], **environment)
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), "\n")
+        return process
+
     def test_crew(self) -> None:
         """
         Whoever has the sign is looked at and killed, but those aside.
         """
         sign = f"crew{os.getpid()}"
-        others = self.start(["sleep", "100"], SIGN=sign)
+        others = self.present(SIGN=sign)
         crew = Crew(f"SIGN={sign}", "ASIDE=1")
-        first = self.start(["sleep", "100"], SIGN=sign)
+        first = self.present(SIGN=sign)
         with crew:
-            self.start(["sleep", "100"], SIGN=sign)
-            aside = self.start(["sleep", "100"], SIGN=sign, ASIDE="1")
+            self.present(SIGN=sign)
+            aside = self.present(SIGN=sign, ASIDE="1")
         self.assertEqual((crew.begin, crew.most, crew.end), (1, 2, 2))
         self.assertGreater(crew.memory, 0)
         self.assertGreater(crew.peak, crew.memory)
