@@ -130,7 +130,7 @@ def spawn(trial: Trial, origin: Program) -> None:
     """
     Have it start its successor, which inherits.
     """
-    trial.order("benchmarks.asking", "spawn")
+    trial.order("migrate.cli", "spawn")
 
 
 def reexecute(trial: Trial, origin: Program) -> None:
