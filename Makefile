@@ -68,12 +68,18 @@ test: pythons
 	$(trial) $(jobs) $(TESTS)
 	$(if $(PLAIN_TESTS),TXMIGRATE_PLAIN=1 $(trial) $(jobs) $(PLAIN_TESTS))
 
-# The workers of trial do not live long on the asyncio reactor.
+# The workers of trial do not live long on the asyncio reactor: there, as many trials
+# run at a time, with a few modules each.
 test-reactors: pythons
 	status=0; for reactor in $(REACTORS); do \
 	    echo "== $$reactor"; \
-	    jobs=$(jobs); test $$reactor != asyncio || jobs=; \
-	    $(trial) --reactor=$$reactor $$jobs $(REACTOR_TESTS) || status=1; \
+	    if test $$reactor = asyncio; then \
+	        rm -rf $(CACHE)/trials; mkdir -p $(CACHE)/trials; \
+	        echo $(REACTOR_TESTS) | xargs -n 4 -P $(JOBS) sh -c '$(bin)/python -m twisted.trial \
+	            --temp-directory=$(CACHE)/trials/$$$$ --reactor=asyncio "$$@"' sh; \
+	    else \
+	        $(trial) --reactor=$$reactor $(jobs) $(REACTOR_TESTS); \
+	    fi || status=1; \
 	done; exit $$status
 
 coverage: pythons
