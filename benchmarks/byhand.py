@@ -168,6 +168,8 @@ def main(count: int) -> None:
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if 3 * count + 100 > most:
+        raise SystemExit(f"at most {(most - 100) // 3} people: ulimit -n is {most}")
     os.environ[PORT] = "0"
     service: Any = makeService()
     service.startService()
