@@ -49,6 +49,9 @@ class OriginConversation(OriginGrant):
         See L{Conversation._run}.  The collector would go through the whole
         graph again and again while the service stands still.
         """
+        if self._busy:
+            # Whoever runs already is not done.
+            return
         with uncollected():
             try:
                 super()._run()
