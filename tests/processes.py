@@ -258,6 +258,9 @@ class Processes:
         @return: fires with the connected client, or fails as the endpoint does.
         """
         place = f"tcp:127.0.0.1:{where}" if isinstance(where, int) else where
+        if place.startswith("unix:/"):
+            # From here, as there is not much room for it.
+            place = f"unix:{os.path.relpath(place.removeprefix('unix:'))}"
         client = Client(self.reactor)
         self._clients.append(client)
         endpoint = clientFromString(self.reactor, place)
