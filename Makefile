@@ -8,7 +8,7 @@ venv := $(CACHE)/venv-$(version)
 bin := $(CURDIR)/$(venv)/bin
 ready := $(venv)/ready
 made := $(venv)/made
-native := setup.py $(wildcard migrate/graph/native/*)
+native := setup.py $(wildcard migrate/*/native/*)
 trial := $(bin)/python -m twisted.trial --temp-directory=$(CACHE)/trial
 
 TESTS ?= tests

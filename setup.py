@@ -1,48 +1,66 @@
 """
-The compiled part of the package: where it cannot be built, plain Python does the
+The compiled parts of the package: where they cannot be built, plain Python does the
 same.  Everything else is in pyproject.toml.
 """
 
 from setuptools import Extension, setup
 
-_NATIVE = "migrate/graph/native"
-_SOURCES = (
-    "attributes",
-    "bound",
-    "chunks",
-    "describing",
-    "filling",
-    "finishing",
-    "identities",
-    "kinds",
-    "making",
-    "methods",
-    "module",
-    "parts",
-    "pieces",
-    "plans",
-    "progress",
-    "putting",
-    "queue",
-    "reading",
-    "records",
-    "recordstype",
-    "taking",
-    "tokens",
-    "variants",
-    "visits",
-    "visitstype",
-    "writer",
-)
-_HEADERS = ("native", "records", "tokens", "visits")
+#: By package: what is compiled, and what that includes.
+_NATIVE = {
+    "graph": (
+        (
+            "attributes",
+            "bound",
+            "chunks",
+            "describing",
+            "filling",
+            "finishing",
+            "identities",
+            "kinds",
+            "making",
+            "methods",
+            "module",
+            "parts",
+            "pieces",
+            "plans",
+            "progress",
+            "putting",
+            "queue",
+            "reading",
+            "records",
+            "recordstype",
+            "taking",
+            "tokens",
+            "variants",
+            "visits",
+            "visitstype",
+            "writer",
+        ),
+        ("native", "records", "tokens", "visits"),
+    ),
+    "adapters": (
+        (
+            "callee",
+            "extracting",
+            "module",
+            "names",
+            "quiet",
+            "restoring",
+            "timers",
+            "watching",
+        ),
+        ("native",),
+    ),
+}
 
 setup(
     ext_modules=[
         Extension(
-            "migrate.graph._native",
-            [f"{_NATIVE}/{name}.c" for name in _SOURCES],
-            depends=[f"{_NATIVE}/{name}.h" for name in _HEADERS],
+            f"migrate.{package}._native",
+            [f"migrate/{package}/native/{name}.c" for name in sources],
+            depends=[f"migrate/{package}/native/{name}.h" for name in headers],
             optional=True,
         )
+        for package, (sources, headers) in _NATIVE.items()
     ]
 )

@@ -261,6 +261,11 @@ class IDirectAdapter(IAdapter):
     An adapter that has an attribute C{immediate} which is true says that its
     C{restore} looks at nothing beside the object: it may be called while other objects
     are still on their way.
+
+    One may have two more methods, for what can be done faster to many objects than to
+    one: C{extractor}, which is given a capture and returns what is called as C{extract}
+    is, for that capture; and C{restorer}, which is given a loading and returns what is
+    called as C{restore} is, for that loading.
     """
 
     omitted = Attribute(

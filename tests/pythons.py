@@ -149,7 +149,7 @@ def _compiled() -> str:
     """
     @return: all that is compiled.
     """
-    sources = [CHECKOUT / "setup.py", *CHECKOUT.glob("migrate/graph/native/*")]
+    sources = [CHECKOUT / "setup.py", *CHECKOUT.glob("migrate/*/native/*")]
     return "".join(path.read_text(encoding="utf-8") for path in sorted(sources))
 
 

@@ -7,7 +7,7 @@ It must not know whose attributes they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from zope.interface import implementer
@@ -15,6 +15,12 @@ from zope.interface import implementer
 from migrate.adapters.attributes import readAttributes, slotsOf, writeAttributes
 from migrate.interfaces import ICapture, IDirectAdapter, ILoading
 from migrate.model import Description, Named
+
+#: What is called with an object and the capture, as L{IDirectAdapter.extract}.
+Extract = Callable[[Any, ICapture], tuple[object, ...]]
+
+#: What is called with an object, its values and the loading, as its C{restore}.
+Restore = Callable[[Any, tuple[Any, ...], ILoading], None]
 
 
 def copyAttributes(obj: Any) -> dict[str, Any]:
@@ -72,6 +78,18 @@ class AttributesAdapter:
         """
         See L{IDirectAdapter.restore}.
         """
+
+    def extractor(self, capture: ICapture) -> Extract:
+        """
+        See L{IDirectAdapter.extractor}.
+        """
+        return self.extract
+
+    def restorer(self, loading: ILoading) -> Restore:
+        """
+        See L{IDirectAdapter.restorer}.
+        """
+        return self.restore
 
     def describe(self, obj: Any, capture: ICapture) -> Description | Named:
         """

@@ -13,7 +13,8 @@ from typing import Any
 from twisted.protocols.basic import LineReceiver
 
 from migrate.adapters.base import onceNot
-from migrate.adapters.plain import AttributesAdapter
+from migrate.adapters.compiled import native
+from migrate.adapters.plain import AttributesAdapter, Extract
 from migrate.errors import NotMovable
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture
@@ -38,6 +39,15 @@ class ReceiverAdapter(AttributesAdapter):
                 onceNot(obj, attrgetter("_busyReceiving")),
             )
         return ()
+
+    def extractor(self, capture: ICapture) -> Extract:
+        """
+        See L{migrate.interfaces.IDirectAdapter}.
+        """
+        if native is None or type(self) is not ReceiverAdapter:
+            return self.extract
+        found: Extract = native.quietExtractor(self.extract, "_busyReceiving", ())
+        return found
 
 
 def register(registry: Registry) -> None:

@@ -8,15 +8,20 @@ They must not know what protocol is spoken.
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import suppress
 from functools import partial
 from typing import Any, SupportsIndex
 
 from twisted.internet import tcp, unix
 
+from migrate.adapters.compiled import native
 from migrate.adapters.detached import ignore
-from migrate.adapters.transports import SocketAdapter
+from migrate.adapters.plain import Extract, Restore
+from migrate.adapters.transports import FAMILY_OF, TYPE_OF, SocketAdapter
 from migrate.errors import NotMovable
+from migrate.graph.loading import Loading
+from migrate.graph.planner import Capture
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture, ILoading
 from migrate.model import Actions, Descriptor
@@ -111,6 +116,32 @@ class StreamAdapter(SocketAdapter):
         if resolving:
             loading.onAdopt(partial(_resolveAgain, obj, loading.reactor))
 
+    def extractor(self, capture: ICapture) -> Extract:
+        """
+        See L{migrate.interfaces.IDirectAdapter}.
+        """
+        if native is None or type(self) is not StreamAdapter:
+            return self.extract
+        if not isinstance(capture, Capture):
+            return self.extract
+        found: Extract = native.socketExtractor(
+            *(self.extract, _USUAL, _isUsual),
+            *(capture.reactor, capture.readers, capture.writers),
+            *(Descriptor, socket.socket, FAMILY_OF, TYPE_OF),
+        )
+        return found
+
+    def restorer(self, loading: ILoading) -> Restore:
+        """
+        See L{migrate.interfaces.IDirectAdapter}.
+        """
+        if native is None or type(self) is not StreamAdapter:
+            return self.restore
+        if not isinstance(loading, Loading):
+            return self.restore
+        found: Restore = self.swiftRestorer(loading, _USUAL)
+        return found
+
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
         See L{migrate.interfaces.ILiveAdapter.actions}.
@@ -125,6 +156,14 @@ class StreamAdapter(SocketAdapter):
             queue.close()
 
         return Actions(actions.pause, actions.resume, release)
+
+
+def _isUsual(cls: type) -> bool:
+    """
+    @return: whether instances of a class neither have descriptors that wait nor look up
+        a host.
+    """
+    return not issubclass(cls, tcp.Client | unix.Server | unix.Client)
 
 
 def _own(obj: Any, name: str) -> Any:

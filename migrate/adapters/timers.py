@@ -21,9 +21,10 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from migrate.adapters.carriers import touches
+from migrate.adapters.compiled import native
 from migrate.adapters.detached import ignore
 from migrate.adapters.names import PerLoading
-from migrate.adapters.plain import AttributesAdapter
+from migrate.adapters.plain import AttributesAdapter, Extract, Restore
 from migrate.errors import LoadError
 from migrate.graph.registry import Registry
 from migrate.interfaces import ICapture, ILiveAdapter, ILoading, ISeeker
@@ -86,6 +87,30 @@ class DelayedCallAdapter(AttributesAdapter):
         obj.canceller = obj.resetter = ignore
         obj.time, obj.delayed_time = when, 0.0
         obj.seconds = loading.reactor.seconds
+
+    def extractor(self, capture: ICapture) -> Extract:
+        """
+        See L{migrate.interfaces.IDirectAdapter}.
+        """
+        if native is None or type(self) is not DelayedCallAdapter:
+            return self.extract
+        found: Extract = native.timerExtractor(
+            self.extract, capture.reactor, DelayedCall, _PENDING
+        )
+        return found
+
+    def restorer(self, loading: ILoading) -> Restore:
+        """
+        See L{migrate.interfaces.IDirectAdapter}.
+        """
+        if native is None or type(self) is not DelayedCallAdapter:
+            return self.restore
+        timetable = self._timetable.of(loading)
+        found: Restore = native.timerRestorer(
+            *(self.restore, _PENDING, timetable.far, 0.0),
+            *(*timetable.ties, timetable.due),
+        )
+        return found
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
@@ -155,13 +180,17 @@ class Timetable:
     The pending calls of one loading, which begin to count down together: one
     by one they would cost a search through all the reactor's calls each.  The reactor
     does not know them until then.
+
+    @ivar due: when each is due, in seconds since the epoch, and which.
+    @ivar ties: see L{_tiesTo}.
+    @ivar far: when none of them is due.
     """
 
     def __init__(self, loading: ILoading) -> None:
         self._reactor: Any = loading.reactor
-        self._due: list[tuple[float, Any]] = []
-        self._ties = _tiesTo(self._reactor)
-        self._far = self._reactor.seconds() + FAR
+        self.due: list[tuple[float, Any]] = []
+        self.ties = _tiesTo(self._reactor)
+        self.far = self._reactor.seconds() + FAR
         loading.onAdopt(self.start)
 
     def add(self, when: float, call: Any) -> None:
@@ -169,17 +198,19 @@ class Timetable:
         @param when: seconds since the epoch, as C{reactor.seconds} counts.
         @param call: is pending.
         """
-        call.time = self._far
+        call.time = self.far
         call.delayed_time = 0.0
-        call.canceller, call.resetter, call.seconds = self._ties
-        self._due.append((when, call))
+        call.canceller, call.resetter, call.seconds = self.ties
+        self.due.append((when, call))
 
     def start(self) -> None:
         """
         Let every call be due when it was at the origin.  What should have
         happened by now happens in the next turn, in order.
         """
-        pending = [entry for entry in self._due if entry[1].active()]
+        pending = [
+            entry for entry in self.due if not (entry[1].called or entry[1].cancelled)
+        ]
         pending.sort(key=itemgetter(0))
         last = -math.inf
         for when, call in pending:

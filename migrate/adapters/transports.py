@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import select
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -18,12 +19,18 @@ from twisted.internet import abstract
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from migrate.adapters.compiled import native
 from migrate.adapters.detached import Hold, abandon, isAbandoned
 from migrate.adapters.names import PerLoading
 from migrate.adapters.plain import AttributesAdapter
 from migrate.errors import LoadError, NotMovable
+from migrate.graph.loading import Loading
 from migrate.interfaces import ICapture, ILiveAdapter, ILoading
 from migrate.model import Actions, Descriptor
+
+EPollReactor: Any = None
+with suppress(ImportError):
+    from twisted.internet.epollreactor import EPollReactor
 
 _log = Logger()
 
@@ -37,11 +44,14 @@ WRITING = "@writing"
 UNSENT = "@unsent"
 
 # What a socket was made as, without the classes of constants that Python makes of it.
-_family: Any = vars(_socket.socket)["family"].__get__
+FAMILY_OF: Any = vars(_socket.socket)["family"]
+TYPE_OF: Any = vars(_socket.socket)["type"]
+_family: Any = FAMILY_OF.__get__
 _fileno: Any = abstract.FileDescriptor.fileno
 _LEVEL, _KIND = socket.SOL_SOCKET, socket.SO_TYPE
 _NONBLOCK = socket.SOCK_NONBLOCK
-_type: Any = vars(_socket.socket)["type"].__get__
+_type: Any = TYPE_OF.__get__
+_UNBLOCKING = {socket.SOCK_STREAM: socket.SOCK_STREAM | _NONBLOCK}
 
 
 @implementer(ILiveAdapter)
@@ -117,7 +127,7 @@ class SocketAdapter(AttributesAdapter):
             if skt.getsockopt(_LEVEL, _KIND) != kind:
                 skt.detach()
                 raise OSError("it is of another kind")
-        except OSError as error:
+        except (OSError, TypeError, ValueError, OverflowError) as error:
             with suppress(OSError):
                 os.close(fileno)
             raise LoadError(f"no socket came for a {type(obj).__name__}") from error
@@ -130,6 +140,18 @@ class SocketAdapter(AttributesAdapter):
             arrived.reading.append(obj)
         if writing:
             arrived.writing.append(obj)
+
+    def swiftRestorer(self, loading: Loading, beside: tuple[object, ...]) -> Any:
+        """
+        @param beside: what follows the values of a socket, where nothing is special.
+        @return: what does the same as C{restore}, compiled.
+        """
+        arrived = self._arrived.of(loading)
+        return native.socketRestorer(
+            *(self.restore, beside, Descriptor, loading.unowned),
+            *(socket.socket, _UNBLOCKING, _fileno),
+            *(arrived.all, arrived.reading, arrived.writing),
+        )
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
         """
@@ -160,7 +182,14 @@ class Arrived:
 
     def _watch(self) -> None:
         reactor = self._reactor
-        _each(reactor.addReader, self.reading)
+        reading = self.reading
+        if native is not None and type(reactor) is EPollReactor:
+            # What its addReader does.
+            reading = native.watch(
+                *(reading, reactor._poller.register, select.EPOLLIN),
+                *(reactor._reads, reactor._writes, reactor._selectables),
+            )
+        _each(reactor.addReader, reading)
         _each(reactor.addWriter, self.writing)
 
     def _abandon(self) -> None:

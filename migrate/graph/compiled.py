@@ -13,20 +13,22 @@ from importlib import import_module
 from typing import Any
 
 #: What the compiled parts have to say to fit.
-VERSION = 2
+VERSION = 3
 
 
-def _compiled() -> Any:
+def compiled(name: str, version: int) -> Any:
     """
-    @return: the compiled module; L{None} if there is none that fits.
+    @param name: of a compiled module.
+    @param version: what it has to say to fit.
+    @return: it; L{None} if there is none that fits, or plain Python is wanted.
     """
     if os.environ.get("TXMIGRATE_PLAIN", "0") not in ("", "0"):
         return None
     try:
-        found: Any = import_module("migrate.graph._native")
+        found: Any = import_module(name)
     except ImportError:
         return None
-    return found if found.VERSION == VERSION else None
+    return found if version == found.VERSION else None
 
 
-native: Any = _compiled()
+native: Any = compiled("migrate.graph._native", VERSION)

@@ -89,7 +89,7 @@ class Kind:
     @ivar known: the class, where it is not an object of the graph.
     @ivar filler: for described objects, what C{fill} leads to: called with an object,
         a dictionary of its state, and the loading.
-    @ivar restorer: for direct adapters, the C{restore} of L{IDirectAdapter}.
+    @ivar restorer: for direct adapters, what does the C{restore} of L{IDirectAdapter}.
     @ivar extras: how many of the last elements are its values.
     @ivar immediate: whether that looks at nothing beside the object: it may be
         filled before others are.
@@ -345,7 +345,7 @@ class Shapes:
             adapter=adapter.name,
             known=known,
             swift=known if swift else None,
-            restorer=getattr(adapter, "restore", None) if swift else None,
+            restorer=_restorerOf(adapter, loading) if swift else None,
             extras=extras or 0,
             immediate=getattr(adapter, "immediate", False),
             filler=None if shape.names is None else adapter.fill,
@@ -470,3 +470,12 @@ def _shortWay(shape: Shape, layout: Layout, unclaimed: bool) -> Any:
         attributes.update(zip(shared, elements, strict=True))
 
     return fill
+
+
+def _restorerOf(adapter: Any, loading: Loading) -> Any:
+    """
+    @return: what does the C{restore} of an adapter for one loading; L{None} if it has
+        none.
+    """
+    restorer = getattr(adapter, "restorer", None)
+    return getattr(adapter, "restore", None) if restorer is None else restorer(loading)

@@ -33,6 +33,7 @@ class Loading:
 
     @ivar reactor: see L{ILoading}.
     @ivar filenos: the descriptors that came, in their order.
+    @ivar unowned: those of them that no adapter owns.
     @ivar read: how many bytes came in files and were read.
     @ivar number: the object that is being made or filled; whatever it asks to
         be done after the fill is done in the reverse order of these.
@@ -45,7 +46,7 @@ class Loading:
         self.number = 0
         self._environment = environment
         self.filenos: list[int] = []
-        self._unowned: set[int] = set()
+        self.unowned: set[int] = set()
         self._resolved = environment.knowledge.resolved(environment.policy)
         self._afterFill: list[tuple[int, Action]] = []
         self._onAdopt: list[Action] = []
@@ -60,9 +61,9 @@ class Loading:
         """
         See L{ILoading.own}.
         """
-        if descriptor.fileno not in self._unowned:
+        if descriptor.fileno not in self.unowned:
             raise MalformedTable(f"descriptor {descriptor.fileno} has an owner")
-        self._unowned.remove(descriptor.fileno)
+        self.unowned.remove(descriptor.fileno)
         return descriptor.fileno
 
     def external(self, name: str) -> Any:
@@ -123,7 +124,7 @@ class Loading:
         Own descriptors that came, until adapters do.
         """
         self.filenos += filenos
-        self._unowned.update(filenos)
+        self.unowned.update(filenos)
 
     def check(self, filenos: Sequence[int]) -> None:
         """
@@ -136,7 +137,7 @@ class Loading:
             try:
                 os.set_inheritable(fileno, False)
             except OSError as e:
-                self._unowned.discard(fileno)
+                self.unowned.discard(fileno)
                 raise LoadError(f"descriptor {fileno} is not open: {e}") from e
 
     def descriptor(self, place: Any) -> Descriptor:
@@ -213,6 +214,6 @@ class Loading:
         """
         Close the descriptors that nobody owns.
         """
-        while self._unowned:
+        while self.unowned:
             with suppress(OSError):
-                os.close(self._unowned.pop())
+                os.close(self.unowned.pop())

@@ -7,6 +7,7 @@ It must not know how what they say is written.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -145,6 +146,13 @@ def describe(
     return found
 
 
+def _nothing(candidate: object) -> bool:
+    """
+    @return: whether something is in a graph of which nothing was visited yet.
+    """
+    return False
+
+
 @implementer(ICapture)
 @attrs.define(eq=False)
 class Capture:
@@ -152,10 +160,12 @@ class Capture:
     A walk, as adapters see it.
 
     @ivar reactor: see L{ICapture}.
+    @ivar contains: see L{ICapture}; that of the walk's visits, which is asked about
+        everything that the reactor knows.
     """
 
     reactor: Any
-    _contains: Any
+    contains: Callable[[object], bool] = attrs.field(default=_nothing)
     _readers: frozenset[int] | None = None
     _writers: frozenset[int] | None = None
 
@@ -163,27 +173,34 @@ class Capture:
         """
         See L{ICapture.reading}.
         """
-        if self._readers is None:
-            self._readers = self._watched("getReaders")
-        return id(selectable) in self._readers
+        return id(selectable) in self.readers
 
     def writing(self, selectable: object) -> bool:
         """
         See L{ICapture.writing}.
         """
+        return id(selectable) in self.writers
+
+    @property
+    def readers(self) -> frozenset[int]:
+        """
+        The identities of all that the reactor watches for what comes.
+        """
+        if self._readers is None:
+            self._readers = self._watched("getReaders")
+        return self._readers
+
+    @property
+    def writers(self) -> frozenset[int]:
+        """
+        The same of those that are watched for room to write.
+        """
         if self._writers is None:
             self._writers = self._watched("getWriters")
-        return id(selectable) in self._writers
+        return self._writers
 
     def _watched(self, method: str) -> frozenset[int]:
         """
         A reactor that watches nothing, such as a Clock, has no such method.
         """
         return frozenset(map(id, getattr(self.reactor, method, tuple)()))
-
-    def contains(self, candidate: object) -> bool:
-        """
-        See L{ICapture.contains}.
-        """
-        answer: bool = self._contains(candidate)
-        return answer

@@ -21,7 +21,7 @@ from migrate.graph.records import Record, Shape
 
 #: How the instances of a class are read; all but the first are what a compiled walk
 #: knows to do without the reader.
-READ, CONTAINER, PLAIN, DESCRIBED, DIRECT = range(5)
+READ, CONTAINER, PLAIN, DESCRIBED, DIRECT, HANDED = range(6)
 
 _ATOMS = frozenset((type(None), bool, int, float, str, bytes))
 _INLINE = frozenset((type(None), bool, float))
@@ -38,10 +38,12 @@ class Plan(NamedTuple):
     """
     How the instances of one class are read.
 
-    @ivar way: one of L{READ}, L{CONTAINER}, L{PLAIN}, L{DESCRIBED}, L{DIRECT}.
+    @ivar way: one of L{READ}, L{CONTAINER}, L{PLAIN}, L{DESCRIBED}, L{DIRECT},
+        L{HANDED}, which is for descriptors.
     @ivar reader: reads one.
     @ivar head: for L{CONTAINER}, that of a short one.
-    @ivar adapter: for the last three, who speaks for it.
+    @ivar adapter: for L{PLAIN}, L{DESCRIBED} and L{DIRECT}, who speaks for it; for
+        L{HANDED}, the list of all descriptors.
     @ivar live: whether that has something to do when it is paused.
     @ivar outside: for L{CONTAINER}, by identity, those that only the reader knows;
         L{None} if there are none.

@@ -26,7 +26,15 @@ from migrate.graph.plain import Layout, PlainAdapter, className
 from migrate.graph.planner import Capture, Planner, describe, isDirect
 from migrate.graph.records import Record, Shape
 from migrate.graph.versions import versionsOf
-from migrate.graph.visits import CONTAINER, DESCRIBED, DIRECT, PLAIN, READ, Plan
+from migrate.graph.visits import (
+    CONTAINER,
+    DESCRIBED,
+    DIRECT,
+    HANDED,
+    PLAIN,
+    READ,
+    Plan,
+)
 from migrate.interfaces import IAdapter, ILiveAdapter
 from migrate.model import Description, Descriptor, External, Named, Weak
 
@@ -63,7 +71,7 @@ class Walk:
         self.live: list[tuple[ILiveAdapter, Any]] = []
         self.names: list[Named] = []
         self.externals: set[str] = set()
-        self.capture = Capture(environment.reactor, self._contains)
+        self.capture = Capture(environment.reactor)
         self._weak: list[int] = []
         self._sought: set[int] = set()
         self._heads: dict[tuple[Any, ...], int] = {}
@@ -72,6 +80,7 @@ class Walk:
         self._outside = self._planner.outside()
         self._outsideTypes = self._planner.outsideTypes()
         self._visits = (native or plain).Visits(self, keep)
+        self.capture.contains = self._visits.moves
         large = Uncopied() if keep and environment.large else environment.large
         self._outgoing = None if large is None else Outgoing(large, self.filenos)
         self.objects = self._visits.objects
@@ -96,12 +105,6 @@ class Walk:
         rows: list[Record] | None = self._visits.rows
         assert rows is not None
         return rows
-
-    def _contains(self, candidate: object) -> bool:
-        """
-        See L{ICapture.contains}.
-        """
-        return bool(self._visits.moves(candidate))
 
     def number(self, obj: object) -> int:
         """
@@ -267,9 +270,10 @@ class Walk:
         @return: how the values are read that adapters speak with.
         """
         if cls is Descriptor:
-            return Plan(READ, self._readDescriptor)
+            return Plan(HANDED, self._readDescriptor, adapter=self.filenos)
         if cls is deque and self._planner.adapterFor(cls).name == r.DEQUES:
-            return Plan(READ, self._shortDeque(self._adapted(cls).reader))
+            reader = self._shortDeque(self._adapted(cls).reader)
+            return Plan(CONTAINER, reader, r.DEQUE)
         return Plan(READ, self._readWeak) if cls is Weak else None
 
     def _shortDeque(self, reader: Reader) -> Reader:

@@ -17,7 +17,7 @@
 #endif
 
 /* Raised whenever compiled and plain code no longer fit each other. */
-#define NATIVE_VERSION 2
+#define NATIVE_VERSION 3
 
 /* As in migrate.graph.records, which a test compares. */
 #define SHORT_ATOM 64

@@ -50,15 +50,31 @@ keep_plan(Visits *self, Plan *plan)
     return 0;
 }
 
+/* What tells the values of an adapter: one that it has for this walk, if it has. */
+static PyObject *
+extractor_of(Visits *self, Plan *plan)
+{
+    PyObject *extractor = PyObject_GetAttrString(plan->adapter, "extractor");
+    if (extractor == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError))
+            return NULL;
+        PyErr_Clear();
+        return PyObject_GetAttrString(plan->adapter, "extract");
+    }
+    PyObject *found = PyObject_CallOneArg(extractor, self->capture);
+    Py_DECREF(extractor);
+    return found;
+}
+
 static int
-read_direct(Plan *plan)
+read_direct(Visits *self, Plan *plan)
 {
     PyObject *extras = PyObject_GetAttrString(plan->adapter, "extras");
     if (extras == NULL)
         return -1;
     plan->extras = PyObject_Length(extras);
     Py_DECREF(extras);
-    plan->extract = PyObject_GetAttrString(plan->adapter, "extract");
+    plan->extract = extractor_of(self, plan);
     plan->omitted = PyObject_GetAttrString(plan->adapter, "omitted");
     if (plan->extras < 0 || plan->extract == NULL || plan->omitted == NULL)
         return -1;
@@ -87,7 +103,7 @@ read_homes(Plan *plan)
 
 /* The tuple: way, reader, head, adapter, live, outside. */
 static int
-read_plan(Plan *plan, PyObject *found)
+read_plan(Visits *self, Plan *plan, PyObject *found)
 {
     if (!PyTuple_Check(found) || PyTuple_GET_SIZE(found) != 6) {
         PyErr_SetString(PyExc_TypeError, "no plan");
@@ -110,7 +126,7 @@ read_plan(Plan *plan, PyObject *found)
         return -1;
     if (plan->type == &PyMethod_Type && read_homes(plan) < 0)
         return -1;
-    return plan->way == DIRECT ? read_direct(plan) : 0;
+    return plan->way == DIRECT ? read_direct(self, plan) : 0;
 }
 
 static Plan *
@@ -126,7 +142,7 @@ make_plan(Visits *self, PyTypeObject *type)
         return NULL;
     }
     Py_INCREF(plan->type = type);
-    int failed = read_plan(plan, found) < 0 || keep_plan(self, plan) < 0;
+    int failed = read_plan(self, plan, found) < 0 || keep_plan(self, plan) < 0;
     Py_DECREF(found);
     if (failed) {
         forget_plan(plan);

@@ -16,7 +16,7 @@ visit_sequence(Visits *self, Plan *plan, uint32_t head, PyObject **items,
 }
 
 /* A record that the reader has finished. */
-static int
+int
 visit_finished(Visits *self, Plan *plan, PyObject *record)
 {
     if (!PyList_Check(record) || !PyList_GET_SIZE(record)) {

@@ -94,6 +94,18 @@ visit_dict(Visits *self, Plan *plan, PyObject *object)
     return visit_items(self, plan, object, count);
 }
 
+/* A short one: how long it may be comes first. */
+static int
+visit_deque(Visits *self, Plan *plan, PyObject *object, PyObject *items)
+{
+    PyObject *longest = PyObject_GetAttr(object, str_maxlen);
+    int failed = longest == NULL || PyList_Insert(items, 0, longest) < 0 ||
+        visit_sequence(self, plan, plan->head, ((PyListObject *)items)->ob_item,
+                       PyList_GET_SIZE(items)) < 0;
+    Py_XDECREF(longest);
+    return failed ? -1 : 0;
+}
+
 static int
 visit_container(Visits *self, Plan *plan, PyObject *object)
 {
@@ -109,6 +121,12 @@ visit_container(Visits *self, Plan *plan, PyObject *object)
     if (items == NULL)
         return -1;
     Py_ssize_t count = PySequence_Fast_GET_SIZE(items);
+    if (plan->head == DEQUE) {
+        int done = count >= MANY ? visit_read(self, plan, object)
+                                 : visit_deque(self, plan, object, items);
+        Py_DECREF(items);
+        return done;
+    }
     PyObject **all = PySequence_Fast_ITEMS(items);
     int failed = count >= MANY && is_uniform(all, count)
         ? visit_read(self, plan, object)
@@ -151,6 +169,21 @@ is_outside(Plan *plan, PyObject *object)
     return found;
 }
 
+/* A descriptor goes by its place among all of them. */
+static int
+visit_handed(Visits *self, Plan *plan, PyObject *object)
+{
+    PyObject *filenos = plan->adapter, *fileno = PyObject_GetAttr(object, str_fileno);
+    int failed = fileno == NULL || PyList_Append(filenos, fileno) < 0;
+    Py_XDECREF(fileno);
+    if (failed)
+        return -1;
+    PyObject *record = Py_BuildValue("[i[n]]", DESCRIPTOR, PyList_GET_SIZE(filenos) - 1);
+    failed = record == NULL || visit_finished(self, plan, record) < 0;
+    Py_XDECREF(record);
+    return failed ? -1 : 0;
+}
+
 int
 visit(Visits *self)
 {
@@ -172,6 +205,8 @@ visit(Visits *self)
         return visit_described(self, plan, object);
     case DIRECT:
         return visit_direct(self, plan, object);
+    case HANDED:
+        return visit_handed(self, plan, object);
     default:
         return visit_read(self, plan, object);
     }

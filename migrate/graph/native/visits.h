@@ -13,7 +13,7 @@
 #endif
 
 /* How the instances of a class are read. */
-enum { READ, CONTAINER, PLAIN, DESCRIBED, DIRECT };
+enum { READ, CONTAINER, PLAIN, DESCRIBED, DIRECT, HANDED };
 
 /* What is known of an object that was visited. */
 enum { OUTSIDE_GRAPH = 1, UNCOUNTED = 2, NEEDY = 4, VISITED = 8 };
@@ -109,6 +109,7 @@ typedef struct {
 extern PyObject *description_type;
 extern PyObject *str_cls, *str_arguments, *str_state, *str_module, *str_names;
 extern PyObject *str_record, *str_headOf, *str_headOfPlain, *str_plan;
+extern PyObject *str_fileno, *str_maxlen;
 
 /* Where the search for an identity begins. */
 static inline size_t
@@ -167,6 +168,7 @@ int note(Visits *self, int64_t needed);
 int visit_sequence(Visits *self, Plan *plan, uint32_t head, PyObject **items,
                    Py_ssize_t count);
 int visit_read(Visits *self, Plan *plan, PyObject *object);
+int visit_finished(Visits *self, Plan *plan, PyObject *record);
 Home *home_of(Plan *plan, PyObject *method);
 void keep_home(Plan *plan, PyObject *method, PyObject *arguments);
 void forget_homes(Plan *plan);

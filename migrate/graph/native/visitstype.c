@@ -6,6 +6,7 @@
 PyObject *description_type;
 PyObject *str_cls, *str_arguments, *str_state, *str_module, *str_names;
 PyObject *str_record, *str_headOf, *str_headOfPlain, *str_plan;
+PyObject *str_fileno, *str_maxlen;
 
 static PyObject *
 visits_drain(Visits *self, PyObject *Py_UNUSED(none))
@@ -363,9 +364,11 @@ visits_prepare(void)
     str_headOf = PyUnicode_InternFromString("headOf");
     str_headOfPlain = PyUnicode_InternFromString("headOfPlain");
     str_plan = PyUnicode_InternFromString("plan");
+    str_fileno = PyUnicode_InternFromString("fileno");
+    str_maxlen = PyUnicode_InternFromString("maxlen");
     if (!description_type || !str_cls || !str_arguments || !str_state || !str_module ||
         !str_names || !str_record || !str_headOf ||
-        !str_headOfPlain || !str_plan)
+        !str_headOfPlain || !str_plan || !str_fileno || !str_maxlen)
         return -1;
     return PyType_Ready(&VisitsType);
 }
