@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import time
 
 from twisted.logger import Logger
@@ -22,13 +23,14 @@ from migrate.errors import (
     CannotMigrateYet,
     MigrationError,
     PeerLost,
+    PeerTimeout,
     RemoteProtocolError,
 )
 from migrate.grant import OriginGrant
 from migrate.graph.collector import uncollected
 from migrate.handover import Event, State
 from migrate.life import COMMITTED, RESUMED, LifeWatch
-from migrate.turn import flush, isReady, receiveSome
+from migrate.turn import await_, flush, isReady, receiveSome
 from migrate.wire import Commit, Failed, Refused, Rollback, explain
 
 
@@ -123,11 +125,23 @@ class OriginConversation(OriginGrant):
         """
         See L{migrate.handover.Effect}.
         """
-        self._claimed().release()
+        transfer = self._claimed()
+        self._giveWay(transfer.end())
+        transfer.release()
         # Its life has said the same: that must not be taken for word of the next
         # service.
         if self._lives is not None and isReady(self._lives[1]):
             os.read(self._lives[1], 1)
+
+    def _giveWay(self, seconds: float) -> None:
+        """
+        Leave the processors to the recipient while it begins to serve: what is left to
+        do here is felt by nobody, unless it keeps that waiting.
+        """
+        with contextlib.suppress(PeerTimeout):
+            if seconds:
+                deadline = time.monotonic() + seconds
+                await_(self.transport.getHandle(), select.POLLIN, deadline)
 
     def doDepart(self, _: object) -> None:
         """

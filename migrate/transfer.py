@@ -27,6 +27,16 @@ Seconds that a recipient has at most to take the descriptors of a copy: the serv
 stands still for as long.
 """
 
+MANY = 500
+"""
+Live objects that take a while to be let go of.
+"""
+
+PATIENCE = 0.1
+"""
+Seconds that are left to a recipient at most, before they are.
+"""
+
 
 Write = Callable[[object, str, Environment], IDump]
 """
@@ -337,11 +347,22 @@ class Transfer:
         parts = {**steps, "send": max(steps["send"], rest), "load": loading}
         return {**parts, "pause": sum(parts.values())}
 
+    def end(self) -> float:
+        """
+        The recipient owns it: the pause is over.
+
+        @return: seconds that it may have the processors for itself: about what it needs
+            to begin to serve.  None if letting go takes no time to speak of.
+        """
+        self._mark("commit")
+        if self._dump is None or len(self._dump.live) < MANY:
+            return 0.0
+        return min(PATIENCE, (time.monotonic() - self._marks["begin"]) / 3)
+
     def release(self) -> None:
         """
         Let go of this process's copies.
         """
-        self._mark("commit")
         if self._janitor is not None:
             self._janitor.release()
 
