@@ -40,6 +40,7 @@ _NATIVE = {
     ),
     "adapters": (
         (
+            "arranging",
             "callee",
             "extracting",
             "module",

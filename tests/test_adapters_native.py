@@ -21,7 +21,7 @@ from migrate.adapters import defaultRegistry
 from migrate.adapters.compiled import VERSION, native
 from migrate.adapters.detached import abandon, ignore
 from migrate.adapters.streams import StreamAdapter
-from migrate.adapters.timers import FAR, DelayedCallAdapter
+from migrate.adapters.timers import FAR, DelayedCallAdapter, _arranged
 from migrate.adapters.transports import EPollReactor
 from migrate.graph.environment import Environment
 from migrate.graph.loading import Loading
@@ -404,6 +404,28 @@ class RestoreTests(NativeTestCase):
                     self.assertEqual(self.recipient.getDelayedCalls(), [call])
                     call.cancel()
             self.assertEqual(*found)
+
+    def test_arranged(self) -> None:
+        """
+        Equal times keep their order, and nobody makes what was cancelled.
+        """
+        found = []
+        for arrange in (_arranged, native.arrange):
+            due = []
+            for when in (1.0, 1.0, 2.5, 2.5, 2.5, 7.0):
+                call: Any = DelayedCall.__new__(DelayedCall)
+                call.called = call.cancelled = 0
+                call.delayed_time = 3.0
+                due.append((when, call))
+            due[1][1].cancelled = due[4][1].called = 1
+            calls = arrange(due)
+            self.assertEqual(calls, [due[at][1] for at in (0, 2, 3, 5)])
+            found.append([vars(call) for _, call in due])
+        self.assertEqual(*found)
+        times = [call.time for call in calls]
+        self.assertEqual(sorted(set(times)), times)
+        self.assertRaises(TypeError, native.arrange, ())
+        self.assertRaises(TypeError, native.arrange, [1])
 
     def test_timersUsual(self) -> None:
         """

@@ -127,7 +127,7 @@ class StreamAdapter(SocketAdapter):
         found: Extract = native.socketExtractor(
             *(self.extract, _USUAL, _isUsual),
             *(capture.reactor, capture.readers, capture.writers),
-            *(Descriptor, socket.socket, FAMILY_OF, TYPE_OF),
+            *(Descriptor, (), socket.socket, FAMILY_OF, TYPE_OF),
         )
         return found
 

@@ -8,7 +8,7 @@ It must not know what is called.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from operator import itemgetter
@@ -208,18 +208,10 @@ class Timetable:
         Let every call be due when it was at the origin.  What should have
         happened by now happens in the next turn, in order.
         """
-        pending = [
-            entry for entry in self.due if not (entry[1].called or entry[1].cancelled)
-        ]
-        pending.sort(key=itemgetter(0))
-        last = -math.inf
-        for when, call in pending:
-            # A heap does not keep the order of equal times.
-            last = when if when > last else math.nextafter(last, math.inf)
-            call.time = last
-            call.delayed_time = 0.0
+        self.due.sort(key=itemgetter(0))
+        pending = (_arranged if native is None else native.arrange)(self.due)
         if pending:
-            self._join([call for _, call in pending])
+            self._join(pending)
 
     def _join(self, calls: list[Any]) -> None:
         """
@@ -233,6 +225,26 @@ class Timetable:
         reactor._newTimedCalls += calls
         # Some reactors have to be told that there is something to do sooner.
         calls[0].resetter(calls[0])
+
+
+def _arranged(due: Iterable[tuple[float, Any]]) -> list[Any]:
+    """
+    Set the times of pending calls.
+
+    @param due: when, and what, in order.
+    @return: those that are still pending.
+    """
+    pending = []
+    last = -math.inf
+    for when, call in due:
+        if call.called or call.cancelled:
+            continue
+        # A heap does not keep the order of equal times.
+        last = when if when > last else math.nextafter(last, math.inf)
+        call.time = last
+        call.delayed_time = 0.0
+        pending.append(call)
+    return pending
 
 
 def _tiesTo(reactor: Any) -> tuple[Any, Any, Any]:

@@ -116,4 +116,9 @@ def _pickled(chunks: Iterable[bytes]) -> Iterator[bytes]:
     @return: the chunks of a table in this notation.
     """
     for chunk in chunks:
-        yield pickle.dumps(r.decoded(chunk), _PROTOCOL)
+        stream = io.BytesIO()
+        pickler = pickle.Pickler(stream, _PROTOCOL)
+        # Nothing in a chunk is there twice, or in itself.
+        pickler.fast = True
+        pickler.dump(r.decoded(chunk))
+        yield stream.getvalue()

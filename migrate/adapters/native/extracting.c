@@ -10,7 +10,8 @@ enum {
     ALLOWS,           /* whether instances of a class may be usual */
     REACTOR,          /* the one that runs */
     READERS, WRITERS, /* what it watches, by identity */
-    STANDS,           /* makes what stands for a descriptor */
+    STANDS,           /* the class of what stands for a descriptor */
+    NOTHING,          /* no arguments */
     SOCKET,           /* the class of usual sockets */
     FAMILY, KIND,     /* read what a socket was made as */
     ARGUMENTS,
@@ -19,7 +20,8 @@ enum {
 };
 
 static PyTypeObject *const wanted[ARGUMENTS] = {
-    [USUAL] = &PyTuple_Type, [READERS] = &PyFrozenSet_Type,
+    [USUAL] = &PyTuple_Type, [STANDS] = &PyType_Type, [NOTHING] = &PyTuple_Type,
+    [READERS] = &PyFrozenSet_Type,
     [WRITERS] = &PyFrozenSet_Type, [FAMILY] = &PyMemberDescr_Type,
     [KIND] = &PyMemberDescr_Type,
 };
@@ -86,9 +88,12 @@ watched(PyObject *those, PyObject *object)
 static PyObject *
 stand_in(Callee *self, PyObject *skt)
 {
+    PyTypeObject *type = (PyTypeObject *)self->held[STANDS];
     PyObject *number = PyObject_CallMethodNoArgs(skt, str_fileno), *found = NULL;
     if (number != NULL && PyLong_AsLong(number) >= 0)
-        found = PyObject_CallOneArg(self->held[STANDS], number);
+        found = type->tp_new(type, self->held[NOTHING], NULL);
+    if (found != NULL && PyObject_SetAttr(found, str_fileno, number) < 0)
+        Py_CLEAR(found);
     Py_XDECREF(number);
     return found;
 }

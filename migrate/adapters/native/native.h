@@ -89,6 +89,7 @@ PyObject *socket_restorer(PyObject *module, PyObject *arguments);
 PyObject *socket_extractor(PyObject *module, PyObject *arguments);
 PyObject *timer_restorer(PyObject *module, PyObject *arguments);
 PyObject *timer_extractor(PyObject *module, PyObject *arguments);
+PyObject *arrange(PyObject *module, PyObject *due);
 PyObject *quiet_extractor(PyObject *module, PyObject *arguments);
 PyObject *watch(PyObject *module, PyObject *arguments);
 

@@ -152,6 +152,16 @@ has_descriptor(Records *self, size_t number)
 }
 
 static PyObject *
+stand_in(PyObject *fileno)
+{
+    PyTypeObject *type = (PyTypeObject *)descriptor_type;
+    PyObject *made = type->tp_new(type, empty_tuple, NULL);
+    if (made != NULL && PyObject_SetAttr(made, str_fileno, fileno) < 0)
+        Py_CLEAR(made);
+    return made;
+}
+
+static PyObject *
 make_descriptor(Records *self, size_t number)
 {
     Elements elements;
@@ -163,9 +173,7 @@ make_descriptor(Records *self, size_t number)
         Token place = token_of(at + token.head);
         if (place.type == UNSIGNED &&
             place.value < (uint64_t)PyList_GET_SIZE(self->filenos))
-            return PyObject_CallOneArg(
-                descriptor_type,
-                PyList_GET_ITEM(self->filenos, (Py_ssize_t)place.value));
+            return stand_in(PyList_GET_ITEM(self->filenos, (Py_ssize_t)place.value));
     }
     return make_outside(self, number, DESCRIPTOR);
 }

@@ -70,6 +70,7 @@ int read_attributes(PyObject *object, Attributes *attributes);
 void attributes_clear(Attributes *attributes);
 
 /* What the module shows, and what comes before that. */
+extern PyObject *str_fileno;
 extern PyTypeObject VisitsType;
 extern PyTypeObject RecordsType;
 int visits_prepare(void);

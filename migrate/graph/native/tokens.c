@@ -114,11 +114,39 @@ read_token(Cursor *cursor, Token *token)
     return 0;
 }
 
+/* How long an element is of which the mark says it all; 0 of any other one. */
+static inline size_t
+short_length(unsigned char mark)
+{
+    if (mark <= 0x7f || mark == 0xc0 || mark == 0xc2 || mark == 0xc3)
+        return 1;
+    if (mark >= 0xa0 && mark <= 0xbf)
+        return 1 + (mark & 0x1f);
+    switch (mark) {
+    case 0xcc:
+        return 2;
+    case 0xcd:
+        return 3;
+    case 0xce:
+        return 5;
+    case 0xcb:
+        return 9;
+    default:
+        return 0;
+    }
+}
+
 /* Check one element of a record, and go behind it. */
 static int
 check_element(Cursor *cursor)
 {
     Token token;
+    if (cursor->end - cursor->at >= 32) {
+        size_t length = short_length(*cursor->at);
+        cursor->at += length;
+        if (length)
+            return 0;
+    }
     if (read_token(cursor, &token) < 0)
         return -1;
     if (token.type == SIGNED && (int64_t)token.value < 0)
@@ -145,17 +173,79 @@ check_elements(Cursor *cursor, uint64_t count)
     return 0;
 }
 
+/* Short texts that have come lately, by what is in them: most come again. */
+#define TEXTS (1 << 10)
+#define SHORT_TEXT 32
+static PyObject *texts[TEXTS];
+
+static PyObject **
+place_of_text(const unsigned char *text, uint64_t length)
+{
+    uint64_t first = 0, last = 0, few = length < 8 ? length : 8;
+    memcpy(&first, text, few);
+    memcpy(&last, text + length - few, few);
+    first = (first ^ length) * 0x9E3779B97F4A7C15ull;
+    last = (last ^ first >> 32) * 0xC2B2AE3D27D4EB4Full;
+    return &texts[last >> 54];
+}
+
+/* Whether text is nothing but these bytes. */
+static int
+is_text(PyObject *text, const unsigned char *bytes, uint64_t length)
+{
+    return text != NULL && (uint64_t)PyUnicode_GET_LENGTH(text) == length &&
+        memcmp(PyUnicode_1BYTE_DATA(text), bytes, length) == 0;
+}
+
+/* As PyUnicode_IsIdentifier tells, which takes longer, for what is ASCII. */
+static int
+is_identifier(const unsigned char *text, uint64_t length)
+{
+    if (!length || (text[0] >= '0' && text[0] <= '9'))
+        return 0;
+    for (uint64_t at = 0; at < length; at++) {
+        unsigned char small = text[at] | 0x20;
+        if (!(small >= 'a' && small <= 'z') && text[at] != '_' &&
+            !(text[at] >= '0' && text[at] <= '9'))
+            return 0;
+    }
+    return 1;
+}
+
+/* The one object that all code of this process means by a text, if it is like a name. */
+static PyObject *
+text_in_code(const unsigned char *bytes, uint64_t length)
+{
+    PyObject **place = place_of_text(bytes, length);
+    if (is_text(*place, bytes, length))
+        return Py_NewRef(*place);
+    PyObject *text = PyUnicode_DecodeUTF8((const char *)bytes, (Py_ssize_t)length, NULL);
+    if (text == NULL)
+        return NULL;
+    if (!PyUnicode_IS_ASCII(text)) {
+        if (PyUnicode_IsIdentifier(text) == 1)
+            PyUnicode_InternInPlace(&text);
+        return text;
+    }
+    if (is_identifier(bytes, length))
+        PyUnicode_InternInPlace(&text);
+    Py_XSETREF(*place, Py_NewRef(text));
+    return text;
+}
+
 static PyObject *
 text_of(const unsigned char *at, Token token, int shared)
 {
-    PyObject *text = PyUnicode_DecodeUTF8((const char *)at + token.head,
-                                          (Py_ssize_t)token.value, NULL);
+    PyObject *text = shared && token.value <= SHORT_TEXT
+        ? text_in_code(at + token.head, token.value)
+        : PyUnicode_DecodeUTF8((const char *)at + token.head,
+                               (Py_ssize_t)token.value, NULL);
     if (text == NULL) {
         if (PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
             wrong("a chunk holds no records: text that is no UTF-8");
         return NULL;
     }
-    if (shared && PyUnicode_IsIdentifier(text) == 1)
+    if (shared && token.value > SHORT_TEXT && PyUnicode_IsIdentifier(text) == 1)
         PyUnicode_InternInPlace(&text);
     return text;
 }

@@ -54,6 +54,13 @@ token_of(const unsigned char *at)
         return (Token){STR, mark & 0x1f, 1};
     if (mark == 0xcd)
         return (Token){UNSIGNED, (uint64_t)at[1] << 8 | at[2], 3};
+    if (mark == 0xce)
+        return (Token){UNSIGNED,
+                       (uint64_t)at[1] << 24 | (uint64_t)at[2] << 16 |
+                           (uint64_t)at[3] << 8 | at[4],
+                       5};
+    if (mark == 0xc0)
+        return (Token){NIL, 0, 1};
     return long_token(at);
 }
 

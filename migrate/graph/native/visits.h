@@ -109,7 +109,7 @@ typedef struct {
 extern PyObject *description_type;
 extern PyObject *str_cls, *str_arguments, *str_state, *str_module, *str_names;
 extern PyObject *str_record, *str_headOf, *str_headOfPlain, *str_plan;
-extern PyObject *str_fileno, *str_maxlen;
+extern PyObject *str_maxlen;
 
 /* Where the search for an identity begins. */
 static inline size_t
