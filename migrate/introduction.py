@@ -59,6 +59,9 @@ class RecipientIntroduction(Conversation):
 
     @ivar policy: whose processes are trusted to be an origin.
     @ivar peer: what the origin said of itself.
+    @ivar originIsOwn: whether the kernel says that the origin is a process of this
+        user, or of root: one that could do anything to this process anyhow.  It stays
+        so when the conversation is over.
     """
 
     role = Role.RECIPIENT
@@ -74,18 +77,10 @@ class RecipientIntroduction(Conversation):
         self.policy = policy
         self.identity = RecipientIdentity(policy, login, self.reader, self.writer)
         self.peer: Hello | None = None
+        self.originIsOwn = False
         self._ready: Deferred[None] | None = Deferred()
         self._receiver: DescriptorReceiver | None = None
         self._lives: list[int] = []
-
-    @property
-    def originIsOwn(self) -> bool:
-        """
-        Whether the kernel says that the origin is a process of this user, or of
-        root: one that could do anything to this process anyhow.
-        """
-        sock = self.transport.getHandle()
-        return isLocal(sock) and UserPolicy().trusts(peerCredentials(sock))
 
     def ready(self) -> Deferred[None]:
         """
@@ -114,7 +109,9 @@ class RecipientIntroduction(Conversation):
         """
         See L{migrate.handover.Effect}.
         """
-        start = self.identity.identify(self.transport.getHandle())
+        sock = self.transport.getHandle()
+        self.originIsOwn = isLocal(sock) and UserPolicy().trusts(peerCredentials(sock))
+        start = self.identity.identify(sock)
         if start is not None:
             self.send(start)
 
