@@ -21,6 +21,7 @@ _NATIVE = {
             "methods",
             "module",
             "parts",
+            "pickled",
             "pieces",
             "plans",
             "progress",
@@ -31,12 +32,13 @@ _NATIVE = {
             "recordstype",
             "taking",
             "tokens",
+            "unpickled",
             "variants",
             "visits",
             "visitstype",
             "writer",
         ),
-        ("native", "records", "tokens", "visits"),
+        ("native", "pickles", "records", "tokens", "visits"),
     ),
     "adapters": (
         (

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from fuzz.targets import feedFrames, feedRecords, loadTable
+from fuzz.targets import feedFrames, feedPickle, feedRecords, loadTable
 from migrate.wire import FrameWriter
 from tests.intruder import SAMPLES
 
@@ -41,6 +41,7 @@ TARGETS: tuple[tuple[str, Callable[[int], None]], ...] = (
     ("frames", _frames),
     ("records", _records),
     ("tables", loadTable),
+    ("pickles", feedPickle),
 )
 
 

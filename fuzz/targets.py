@@ -5,6 +5,7 @@ and lets through only what is no error of this package's own.
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from twisted.internet.task import Clock
 
 from migrate.adapters import defaultRegistry
 from migrate.errors import LoadError, MalformedFrame
-from migrate.graph import Environment, TableSerializer
+from migrate.graph import Environment, PickleSerializer, TableSerializer
 from migrate.graph import records as r
 from migrate.policies import AllowList
 from migrate.wire import FrameReader, encode
@@ -25,6 +26,8 @@ _NAMES = sorted(
     {"plain", "reduce", "deque", "defaultdict", "bytearray", "exception", "partial"}
     | {"list", "dict", "set", "tuple", "ordereddict", "method", "struct", "enum"}
 )
+#: Of pickles, those that make lists and what is in them.
+_OPCODES = b"](aeKMJXCBNG." * 10
 _CLASSES = (
     *(("builtins", name) for name in ("object", "list", "dict", "ValueError", "tuple")),
     *(("collections", name) for name in ("deque", "OrderedDict", "defaultdict")),
@@ -53,11 +56,13 @@ def environment() -> Environment:
     return Environment(_REGISTRY, Clock(), policy=AllowList())
 
 
-def feedRecords(data: bytes) -> None:
+def feedRecords(data: bytes, serializer: TableSerializer | None = None) -> None:
     """
     Have a loader take what came, and make what it can of it.
+
+    @param serializer: by default, that of flat tables.
     """
-    loader = TableSerializer().loader(environment())
+    loader = (serializer or TableSerializer()).loader(environment())
     try:
         loader.feed(data)
         loader.finish(())
@@ -78,6 +83,19 @@ def loadTable(seed: int) -> None:
     table = [*shapes, [r.LIST, *_elements(chance, size)], *rows, [r.END, size]]
     for chunk in r.encoded(table):
         feedRecords(chunk)
+
+
+def feedPickle(seed: int) -> None:
+    """
+    Have a loader take a pickle of records, of which a few bytes are others.
+    """
+    chance = random.Random(seed)
+    size = chance.randint(1, 12)
+    table = [[r.LIST, *_elements(chance, size)], [r.END, size]]
+    data = bytearray(pickle.dumps(table, chance.randint(2, 5)))
+    for _ in range(chance.randint(0, 3)):
+        data[chance.randrange(len(data))] = chance.choice([*range(256), *_OPCODES])
+    feedRecords(bytes(data), PickleSerializer())
 
 
 def _shape(chance: random.Random, size: int) -> list[Any]:

@@ -17,7 +17,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from fuzz.targets import feedFrames, feedRecords, loadTable
+from fuzz.targets import feedFrames, feedPickle, feedRecords, loadTable
 from migrate.adapters import defaultRegistry
 from migrate.errors import ControlError, Forbidden, LoadError, MalformedTable
 from migrate.filenos import closeAll
@@ -364,3 +364,11 @@ class FuzzTests(SynchronousTestCase):
         Tables that are almost right are graphs, or one typed error.
         """
         loadTable(seed)
+
+    @FEW
+    @given(st.integers(0, (1 << 64) - 1))
+    def test_pickles(self, seed: int) -> None:
+        """
+        Pickles that are almost right are graphs, or one typed error.
+        """
+        feedPickle(seed)

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 #: What the compiled parts have to say to fit.
-VERSION = 3
+VERSION = 4
 
 
 def compiled(name: str, version: int) -> Any:

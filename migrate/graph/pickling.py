@@ -13,13 +13,13 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
-from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from zope.interface import implementer
 
 from migrate.errors import MalformedTable
 from migrate.graph import records as r
+from migrate.graph.compiled import native
 from migrate.graph.dumping import streamed, written
 from migrate.graph.environment import Environment
 from migrate.graph.loader import TableLoader
@@ -68,6 +68,30 @@ def _read(data: bytes) -> Any:
     return found
 
 
+def _chunkOf(data: bytes) -> bytes:
+    """
+    @return: the records of a pickle, as the table has them.
+    @raise MalformedTable: see L{_read}.
+    """
+    chunk: bytes | None = None if native is None else native.unpickled(data)
+    return r.packed(_read(data)) if chunk is None else chunk
+
+
+def _pickleOf(chunk: bytes) -> bytes:
+    """
+    @return: the records of a chunk as a pickle.
+    """
+    data: bytes | None = None if native is None else native.pickled(chunk)
+    if data is not None:
+        return data
+    stream = io.BytesIO()
+    pickler = pickle.Pickler(stream, _PROTOCOL)
+    # Nothing in a chunk is there twice, or in itself.
+    pickler.fast = True
+    pickler.dump(r.decoded(chunk))
+    return stream.getvalue()
+
+
 class PickleLoader(TableLoader):
     """
     Makes one graph again of pickled records.
@@ -77,7 +101,7 @@ class PickleLoader(TableLoader):
         """
         See L{GraphLoader}.
         """
-        super()._take(r.packed(_read(chunk)))
+        super()._take(_chunkOf(chunk))
 
 
 @implementer(ISerializer)
@@ -93,7 +117,7 @@ class PickleSerializer(TableSerializer):
         See L{ISerializer.dump}.
         """
         dump = written(root, label, environment)
-        dump.chunks = list(_pickled(dump.chunks))
+        dump.chunks = list(map(_pickleOf, dump.chunks))
         return dump
 
     def stream(self, root: object, label: str, environment: Environment) -> IDump:
@@ -101,7 +125,7 @@ class PickleSerializer(TableSerializer):
         See L{ISerializer.stream}.
         """
         dump = streamed(root, label, environment)
-        dump.chunks = _pickled(dump.chunks)
+        dump.chunks = map(_pickleOf, dump.chunks)
         return dump
 
     def loader(self, environment: Environment) -> ILoader:
@@ -109,16 +133,3 @@ class PickleSerializer(TableSerializer):
         See L{ISerializer.loader}.
         """
         return PickleLoader(environment)
-
-
-def _pickled(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """
-    @return: the chunks of a table in this notation.
-    """
-    for chunk in chunks:
-        stream = io.BytesIO()
-        pickler = pickle.Pickler(stream, _PROTOCOL)
-        # Nothing in a chunk is there twice, or in itself.
-        pickler.fast = True
-        pickler.dump(r.decoded(chunk))
-        yield stream.getvalue()

@@ -17,7 +17,7 @@
 #endif
 
 /* Raised whenever compiled and plain code no longer fit each other. */
-#define NATIVE_VERSION 3
+#define NATIVE_VERSION 4
 
 /* As in migrate.graph.records, which a test compares. */
 #define SHORT_ATOM 64
@@ -53,6 +53,7 @@ int write_array(Buffer *out, size_t length);
 int write_unsigned(Buffer *out, uint64_t value);
 int write_signed(Buffer *out, int64_t value);
 int write_text(Buffer *out, PyObject *text);
+int write_utf8(Buffer *out, const char *data, size_t length);
 int write_bytes(Buffer *out, const char *data, size_t length);
 int write_float(Buffer *out, double value);
 /* Atoms, and lists of atoms. */

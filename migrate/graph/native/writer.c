@@ -133,7 +133,7 @@ write_bytes(Buffer *out, const char *data, size_t length)
     return write_raw(out, data, length);
 }
 
-static int
+int
 write_utf8(Buffer *out, const char *data, size_t length)
 {
     int failed = length <= 31
