@@ -186,6 +186,17 @@ class PickleTests(SynchronousTestCase):
             list(map(pickle.loads, dumped[0])), list(map(r.decoded, dumped[1]))
         )
 
+    def test_size(self) -> None:
+        """
+        It is what goes over the stream, audited or dumped.
+        """
+        for dumped in (
+            SERIALIZER.dump([1, "text"] * 20, "r", environment()),
+            SERIALIZER.audit([1, "text"] * 20, "r", environment()),
+        ):
+            written = SERIALIZER.dump([1, "text"] * 20, "r", environment())
+            self.assertEqual(dumped.size, sum(map(len, written.chunks)))
+
     def test_cyclesMakeOnce(self) -> None:
         """
         What lies on a cycle with its arguments is made once all the same,

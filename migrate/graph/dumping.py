@@ -8,7 +8,7 @@ It must not know how anything is written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -24,6 +24,16 @@ from migrate.graph.survey import Survey
 from migrate.graph.walk import Walk
 from migrate.interfaces import ICapture, IDump, ILiveAdapter
 from migrate.model import Named
+
+#: What makes of a chunk of the table what is sent of it.
+Notation = Callable[[bytes], bytes]
+
+
+def asIs(chunk: bytes) -> bytes:
+    """
+    @return: C{chunk}: the table's own notation.
+    """
+    return chunk
 
 
 @implementer(IDump)
@@ -116,20 +126,22 @@ def named(counts: Mapping[type, int]) -> Counter[str]:
     return found
 
 
-def streamed(root: object, label: str, environment: Environment) -> GraphDump:
+def streamed(
+    root: object, label: str, environment: Environment, notation: Notation = asIs
+) -> GraphDump:
     """
     Begin a walk over a graph.
 
     @param label: what paths in a report begin with.
-    @return: the flat table.  The walk goes on as its chunks are asked for; all else is
-        known once there are no more of them.  They end with L{CannotMigrate} if
-        anything cannot be moved.
+    @return: the flat table, in some notation.  The walk goes on as its chunks are
+        asked for; all else is known once there are no more of them.  They end with
+        L{CannotMigrate} if anything cannot be moved.
     """
     walk = Walk(root, environment, keep=False)
 
     def chunks() -> Iterator[bytes]:
         with uncollected():
-            for chunk in walk.run():
+            for chunk in map(notation, walk.run()):
                 dump.size += len(chunk)
                 yield chunk
             dump.size += walk.beside
@@ -139,14 +151,16 @@ def streamed(root: object, label: str, environment: Environment) -> GraphDump:
     return dump
 
 
-def written(root: object, label: str, environment: Environment) -> GraphDump:
+def written(
+    root: object, label: str, environment: Environment, notation: Notation = asIs
+) -> GraphDump:
     """
     Walk over a graph, and write it down.
 
     @param label: what paths in a report begin with.
     @raise CannotMigrate: with all refusals.
     """
-    dump = streamed(root, label, environment)
+    dump = streamed(root, label, environment, notation)
     dump.chunks = list(dump.chunks)
     return dump
 
@@ -171,7 +185,9 @@ def surveyed(root: object, label: str, environment: Environment) -> Survey:
         return surveyOf(Walk.over(root, environment), label, size)
 
 
-def audit(root: object, label: str, environment: Environment) -> GraphDump:
+def audit(
+    root: object, label: str, environment: Environment, notation: Notation = asIs
+) -> GraphDump:
     """
     Find out whether a graph can be moved, without doing anything to it.
 
@@ -181,7 +197,7 @@ def audit(root: object, label: str, environment: Environment) -> GraphDump:
         would move.
     @raise CannotMigrate: with all refusals at once.
     """
-    dump = streamed(root, label, environment)
+    dump = streamed(root, label, environment, notation)
     for _ in dump.chunks:
         pass
     dump.forget()

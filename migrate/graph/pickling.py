@@ -20,11 +20,10 @@ from zope.interface import implementer
 from migrate.errors import MalformedTable
 from migrate.graph import records as r
 from migrate.graph.compiled import native
-from migrate.graph.dumping import streamed, written
 from migrate.graph.environment import Environment
 from migrate.graph.loader import TableLoader
 from migrate.graph.table import TableSerializer
-from migrate.interfaces import IDump, ILoader, ISerializer
+from migrate.interfaces import ILoader, ISerializer
 
 #: The protocol: every Python that this package runs on has it.
 _PROTOCOL = 5
@@ -112,21 +111,8 @@ class PickleSerializer(TableSerializer):
 
     name = "pickle"
 
-    def dump(self, root: object, label: str, environment: Environment) -> IDump:
-        """
-        See L{ISerializer.dump}.
-        """
-        dump = written(root, label, environment)
-        dump.chunks = list(map(_pickleOf, dump.chunks))
-        return dump
-
-    def stream(self, root: object, label: str, environment: Environment) -> IDump:
-        """
-        See L{ISerializer.stream}.
-        """
-        dump = streamed(root, label, environment)
-        dump.chunks = map(_pickleOf, dump.chunks)
-        return dump
+    def __init__(self) -> None:
+        super().__init__(_pickleOf)
 
     def loader(self, environment: Environment) -> ILoader:
         """

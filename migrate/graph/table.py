@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from migrate.graph.dumping import audit, streamed, surveyed, written
+from migrate.graph.dumping import Notation, asIs, audit, streamed, surveyed, written
 from migrate.graph.environment import Environment
 from migrate.graph.loader import TableLoader
 from migrate.graph.survey import Survey
@@ -19,27 +19,32 @@ from migrate.interfaces import IDump, ILoader, ISerializer
 class TableSerializer:
     """
     Writes and reads flat tables.
+
+    @ivar notation: what chunks are made into.
     """
 
     name = "table"
+
+    def __init__(self, notation: Notation = asIs) -> None:
+        self.notation = notation
 
     def dump(self, root: object, label: str, environment: Environment) -> IDump:
         """
         See L{ISerializer.dump}.
         """
-        return written(root, label, environment)
+        return written(root, label, environment, self.notation)
 
     def stream(self, root: object, label: str, environment: Environment) -> IDump:
         """
         See L{ISerializer.stream}.
         """
-        return streamed(root, label, environment)
+        return streamed(root, label, environment, self.notation)
 
     def audit(self, root: object, label: str, environment: Environment) -> IDump:
         """
         See L{ISerializer.audit}.
         """
-        return audit(root, label, environment)
+        return audit(root, label, environment, self.notation)
 
     def survey(self, root: object, label: str, environment: Environment) -> Survey:
         """
