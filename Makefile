@@ -23,7 +23,7 @@ REACTORS ?= epoll poll select asyncio
 # Left out is what takes long and hardly depends on it: REACTOR_TESTS=tests has all.
 # Of the services that are moved, those whose descriptors are no sockets are in.
 REACTOR_TESTS ?= $(shell grep -lE 'reactor|tests\.(processes|shells)' tests/test_*.py \
-    | grep -vE 'packaging|layers|pythons|hangs|crashes|chat|endurance|soak|resources|definitions|graph|documents|test_services|claims|types|benchmarks|independent|progress|intruders|middleman|warmth|questions|manager|reexec|audio|supervis|systemd|activation|gradual|operator|history|hostile' \
+    | grep -vE 'packaging|layers|pythons|hangs|crashes|chat|endurance|soak|resources|definitions|graph|documents|test_services|claims|types|benchmarks|independent|progress|intruders|middleman|warmth|questions|manager|reexec|audio|supervis|systemd|activation|gradual|operator|history|hostile|migration' \
     | sed 's,/,.,; s,\.py$$,,') \
     $(addprefix tests.test_services_,children devices stdio)
 
