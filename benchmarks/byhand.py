@@ -2,18 +2,20 @@
 The least that a migration of the chat can cost with Twisted's own objects at the other
 end: code that was written by hand for this one service, and knows each of its
 attributes.  It collects the values of live connections, pickles them, and makes of them
-transports, protocols and timers that the reactor has; beside it, the floor's share of
-the same.  The processor's time of one process: passing the descriptors, which both need
-alike, is left out.
+transports, protocols and timers that the reactor has; beside it, all that the floor
+does for the same, and the descriptors' way from one process to another, which both need
+alike.  What is measured is the processor's time, in one process that is either end.
 
 C{python -m benchmarks.byhand [PEOPLE]} writes microseconds a connection, medians of
-five, and the ratio.
+five, and two ratios: both ends one after the other, as the floor has them, and the new
+end alone, as if the old one took no time at all.
 
 It must not know the rest of this project.
 """
 
 from __future__ import annotations
 
+import array
 import gc
 import os
 import pickle
@@ -25,7 +27,7 @@ import sys
 import time
 from collections import deque
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet import reactor as installed
 from twisted.internet import tcp
@@ -39,6 +41,9 @@ ROUNDS = 5
 #: Connections that are begun at a time.
 AT_ONCE = 100
 
+#: Descriptors that one message carries.
+BATCH = 250
+
 _reactor: Any = installed
 
 _VALUES = attrgetter(
@@ -48,6 +53,15 @@ _VALUES = attrgetter(
 _TRANSPORT = attrgetter(
     *("client", "sessionno", "repstr", "logstr", "hostname", "dataBuffer"),
 )
+
+
+class Took(NamedTuple):
+    """
+    What something takes of the processor, at either end.
+    """
+
+    old: float
+    new: float
 
 
 def collected(people: set[Person]) -> tuple[bytes, list[int]]:
@@ -110,22 +124,42 @@ def undo(people: list[Person]) -> None:
     calls[:] = [call for call in calls if id(call) not in gone]
 
 
-def byHand(factory: Chat) -> float:
+def passed(filenos: list[int]) -> tuple[list[int], Took]:
     """
-    @return: seconds of the processor.
+    @return: the descriptors as another process would get them, and what that took.
+    """
+    copies: list[int] = []
+    old = new = 0.0
+    here, there = socket.socketpair()
+    with here, there:
+        for at in range(0, len(filenos), BATCH):
+            began = time.process_time()
+            batch = array.array("i", filenos[at : at + BATCH])
+            here.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, batch)])
+            sent = time.process_time()
+            room, flags = socket.CMSG_LEN(BATCH * 4), socket.MSG_CMSG_CLOEXEC
+            for _, _, data in there.recvmsg(1, room, flags)[1]:
+                copies += array.array("i", data)
+            old, new = old + sent - began, new + time.process_time() - sent
+    return copies, Took(old, new)
+
+
+def byHand(factory: Chat) -> dict[str, Took]:
+    """
+    @return: what Twisted's objects take, and their descriptors.
     """
     began = time.process_time()
     written, filenos = collected(factory.people)
-    took = time.process_time() - began
-    copies = [os.dup(fileno) for fileno in filenos]
+    old = time.process_time() - began
+    copies, way = passed(filenos)
     began = time.process_time()
     people = made(written, copies, factory)
-    took += time.process_time() - began
+    new = time.process_time() - began
     undo(people)
-    return took
+    return {"by hand": Took(old, new), "descriptors": way}
 
 
-def bare(factory: Chat) -> float:
+def bare(factory: Chat) -> dict[str, Took]:
     """
     @return: the same of the floor: lists of values, sockets, and epoll.
     """
@@ -136,30 +170,53 @@ def bare(factory: Chat) -> float:
     epoll = select.epoll()
     began = time.process_time()
     written = pickle.dumps(states, pickle.HIGHEST_PROTOCOL)
+    pickled = time.process_time()
     for fileno, state in zip(copies, pickle.loads(written), strict=True):
         made = socket.socket(fileno=fileno)
         made.setblocking(False)
         kept[fileno] = (made, state)
         epoll.register(fileno, select.EPOLLIN)
-    took = time.process_time() - began
+    new = time.process_time() - pickled
     epoll.close()
     for made, _ in kept.values():
         made.close()
-    return took
+    return {"floor": Took(pickled - began, new)}
 
 
-def measured(factory: Chat) -> dict[str, float]:
+def measured(factory: Chat) -> dict[str, Took]:
     """
     @return: microseconds a connection, by name.
     """
-    found = {}
     gc.collect()
     gc.disable()
-    for name, measure in (("by hand", byHand), ("floor", bare)):
-        took = statistics.median(measure(factory) for _ in range(ROUNDS))
-        found[name] = took / len(factory.people) * 1e6
+    rounds = [{**byHand(factory), **bare(factory)} for _ in range(ROUNDS)]
     gc.enable()
-    return found
+    each = 1e6 / len(factory.people)
+    return {
+        name: Took(
+            *(statistics.median(took) * each for took in zip(*every, strict=True))
+        )
+        for name in rounds[0]
+        for every in [[one[name] for one in rounds]]
+    }
+
+
+def shown(found: dict[str, Took]) -> list[str]:
+    """
+    @return: lines that tell of it.
+    """
+    way = found["descriptors"]
+    hand, floor = found["by hand"], found["floor"]
+    least = sum(floor) + sum(way)
+    both, new = (sum(hand) + sum(way)) / least, (hand.new + way.new) / least
+    return [
+        *(
+            f"{name}: {sum(took):.2f} us, {took.new:.2f} of it at the new end"
+            for name, took in found.items()
+        ),
+        f"by hand it is {both:.2f} times the floor, one end after the other",
+        f"and {new:.2f} times if the old end took no time at all",
+    ]
 
 
 def main(count: int) -> None:
@@ -185,10 +242,7 @@ def main(count: int) -> None:
         if len(factory.people) < count:
             _reactor.callLater(0, connect)
             return
-        found = measured(factory)
-        ratio = found["by hand"] / found["floor"]
-        print(", ".join(f"{name} {took:.2f} us" for name, took in found.items()))
-        print(f"by hand it is {ratio:.2f} times the floor, beside the descriptors")
+        print(*shown(measured(factory)), sep="\n")
         _reactor.stop()
 
     _reactor.callWhenRunning(connect)

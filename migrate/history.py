@@ -301,6 +301,11 @@ def _formOf(told: Mapping[str, Any]) -> _Form:
         raise RemoteProtocolError(f"what came is no history: {error}") from error
 
 
+# What msgspec has to find out about the form takes it half a millisecond, which would
+# be felt: a history is read before its service is served.
+_formOf({})
+
+
 def _cut(text: str) -> str:
     text = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
     if len(text) <= LONGEST:

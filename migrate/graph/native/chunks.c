@@ -1,5 +1,8 @@
 /* Chunks: records, one after the other, until there are enough bytes of them.
  *
+ * The first ones are small, so that they can be made and filled at once, while the next
+ * are written.
+ *
  * It must not know what refers to what. */
 #include "visits.h"
 
@@ -30,8 +33,12 @@ flush(Visits *self)
 int
 open_record(Visits *self, Py_ssize_t elements)
 {
-    if (self->out.length >= CHUNK_BYTES && flush(self) < 0)
-        return -1;
+    if (self->out.length >= self->full) {
+        if (flush(self) < 0)
+            return -1;
+        if (self->full < CHUNK_BYTES)
+            self->full *= 2;
+    }
     if (!self->records) {
         if (buffer_reserve(&self->out, 5) < 0)
             return -1;

@@ -24,6 +24,7 @@
 #define WIDTH 1024
 #define MANY 8
 #define CHUNK_BYTES (1 << 16)
+#define FIRST_BYTES (1 << 10)
 
 #define METHODS "method"
 

@@ -93,6 +93,7 @@ typedef struct {
     size_t mention_count, mention_room;
     Buffer out;
     uint32_t records; /* in this chunk */
+    size_t full; /* so many bytes are enough for it */
     size_t declared;
     PyObject *row; /* the record that is being made, if rows are kept */
     Py_ssize_t place, left, open;

@@ -201,6 +201,7 @@ visits_init(Visits *self, PyObject *args, PyObject *keywords)
         return -1;
     }
     Py_INCREF(self->guide = guide);
+    self->full = FIRST_BYTES;
     self->objects = PyList_New(0);
     self->chunks = PyList_New(0);
     self->shapes = PyObject_GetAttrString(guide, "shapes");
