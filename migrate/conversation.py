@@ -245,12 +245,13 @@ class Conversation(Protocol):
         Carry out one effect.
 
         @raise MigrationError: it failed, and is one that may; what else it
-            raises is wrapped.
+            raises is wrapped.  An exit is, too: the reactor would log it and go
+            on, and events would wait here for ever.
         """
         method: Callable[[Any], None] = getattr(self, methodOf(effect))
         try:
             method(detail)
-        except Exception as error:
+        except BaseException as error:
             if effect in UNFAILING:
                 self._log.failure("{effect} failed", effect=effect.name)
             elif isinstance(error, MigrationError):
