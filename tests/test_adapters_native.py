@@ -21,7 +21,7 @@ from migrate.adapters import defaultRegistry
 from migrate.adapters.compiled import VERSION, native
 from migrate.adapters.detached import abandon, ignore
 from migrate.adapters.streams import StreamAdapter
-from migrate.adapters.timers import FAR, DelayedCallAdapter, _arranged
+from migrate.adapters.timers import DelayedCallAdapter, _arranged
 from migrate.adapters.transports import EPollReactor
 from migrate.graph.environment import Environment
 from migrate.graph.loading import Loading
@@ -397,7 +397,8 @@ class RestoreTests(NativeTestCase):
                 loading.settle()
                 names = list(vars(call))
                 if values[0] == "pending":
-                    self.assertGreater(call.time, FAR)
+                    self.assertEqual(call.time, 5.0)
+                    self.assertEqual(self.recipient.getDelayedCalls(), [])
                 loading.adopt()
                 found.append((names, {**vars(call)}))
                 if values[0] == "pending":
@@ -407,25 +408,32 @@ class RestoreTests(NativeTestCase):
 
     def test_arranged(self) -> None:
         """
-        Equal times keep their order, and nobody makes what was cancelled.
+        Equal times keep their order, nobody makes what was cancelled, and what has
+        been put off stays so.
         """
         found = []
         for arrange in (_arranged, native.arrange):
             due = []
-            for when in (1.0, 1.0, 2.5, 2.5, 2.5, 7.0):
+            for when in (1.0, 1.0, 2.5, 2.5, 2.5, 7.0, 8.0, 9.0):
                 call: Any = DelayedCall.__new__(DelayedCall)
                 call.called = call.cancelled = 0
-                call.delayed_time = 3.0
+                call.time, call.delayed_time = when, 0.0
                 due.append((when, call))
             due[1][1].cancelled = due[4][1].called = 1
-            calls = arrange(due)
-            self.assertEqual(calls, [due[at][1] for at in (0, 2, 3, 5)])
+            due[5][1].time = 0.5
+            due[6][1].delayed_time = 3.0
+            moved: list[Any] = []
+            calls = arrange(due, moved)
+            self.assertEqual(calls, [due[at][1] for at in (0, 2, 3, 7)])
+            self.assertEqual(moved, [due[at][1] for at in (5, 6)])
             found.append([vars(call) for _, call in due])
         self.assertEqual(*found)
         times = [call.time for call in calls]
         self.assertEqual(sorted(set(times)), times)
-        self.assertRaises(TypeError, native.arrange, ())
-        self.assertRaises(TypeError, native.arrange, [1])
+        self.assertRaises(TypeError, native.arrange, (), [])
+        self.assertRaises(TypeError, native.arrange, [1], [])
+        bare = DelayedCall.__new__(DelayedCall)
+        self.assertRaises(AttributeError, native.arrange, [(1.0, bare)], [])
 
     def test_timersUsual(self) -> None:
         """

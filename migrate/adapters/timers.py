@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
+from heapq import heappush
 from operator import itemgetter
 from typing import Any
 
@@ -107,8 +108,7 @@ class DelayedCallAdapter(AttributesAdapter):
             return self.restore
         timetable = self._timetable.of(loading)
         found: Restore = native.timerRestorer(
-            *(self.restore, _PENDING, timetable.far, 0.0),
-            *(*timetable.ties, timetable.due),
+            *(self.restore, _PENDING, 0.0, *timetable.ties, timetable.due)
         )
         return found
 
@@ -183,14 +183,12 @@ class Timetable:
 
     @ivar due: when each is due, in seconds since the epoch, and which.
     @ivar ties: see L{_tiesTo}.
-    @ivar far: when none of them is due.
     """
 
     def __init__(self, loading: ILoading) -> None:
         self._reactor: Any = loading.reactor
         self.due: list[tuple[float, Any]] = []
         self.ties = _tiesTo(self._reactor)
-        self.far = self._reactor.seconds() + FAR
         loading.onAdopt(self.start)
 
     def add(self, when: float, call: Any) -> None:
@@ -198,7 +196,7 @@ class Timetable:
         @param when: seconds since the epoch, as C{reactor.seconds} counts.
         @param call: is pending.
         """
-        call.time = self.far
+        call.time = when
         call.delayed_time = 0.0
         call.canceller, call.resetter, call.seconds = self.ties
         self.due.append((when, call))
@@ -209,40 +207,58 @@ class Timetable:
         happened by now happens in the next turn, in order.
         """
         self.due.sort(key=itemgetter(0))
-        pending = (_arranged if native is None else native.arrange)(self.due)
-        if pending:
-            self._join(pending)
+        moved: list[Any] = []
+        pending = (_arranged if native is None else native.arrange)(self.due, moved)
+        if pending or moved:
+            self._join(pending, moved)
 
-    def _join(self, calls: list[Any]) -> None:
+    def _join(self, calls: list[Any], moved: list[Any]) -> None:
         """
         Have the reactor sort calls in among its own.
+
+        @param calls: are in order.
+        @param moved: are not.
         """
         reactor = self._reactor
         if isinstance(reactor, Clock):
-            reactor.calls += calls
+            reactor.calls += calls + moved
             reactor._sortCalls()
             return
-        reactor._newTimedCalls += calls
+        # What is in order is a heap.
+        heap = reactor._pendingTimedCalls
+        before = list(heap)
+        if len(before) < len(calls):
+            heap[:] = calls
+            for call in before:
+                heappush(heap, call)
+        else:
+            moved = calls + moved
+        reactor._newTimedCalls += moved
         # Some reactors have to be told that there is something to do sooner.
-        calls[0].resetter(calls[0])
+        first = (calls or moved)[0]
+        first.resetter(first)
 
 
-def _arranged(due: Iterable[tuple[float, Any]]) -> list[Any]:
+def _arranged(due: Iterable[tuple[float, Any]], moved: list[Any]) -> list[Any]:
     """
-    Set the times of pending calls.
+    Set the times of pending calls apart.
 
     @param due: when, and what, in order.
-    @return: those that are still pending.
+    @param moved: takes those that have been put off, or forward, since they were made.
+    @return: the others that are still pending.
     """
     pending = []
     last = -math.inf
     for when, call in due:
         if call.called or call.cancelled:
             continue
-        # A heap does not keep the order of equal times.
-        last = when if when > last else math.nextafter(last, math.inf)
-        call.time = last
-        call.delayed_time = 0.0
+        if call.time != when or call.delayed_time:
+            moved.append(call)
+            continue
+        if when <= last:
+            # A heap does not keep the order of equal times.
+            call.time = when = math.nextafter(last, math.inf)
+        last = when
         pending.append(call)
     return pending
 

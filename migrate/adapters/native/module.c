@@ -8,7 +8,7 @@ static PyMethodDef methods[] = {
     {"socketExtractor", socket_extractor, METH_VARARGS, NULL},
     {"timerRestorer", timer_restorer, METH_VARARGS, NULL},
     {"timerExtractor", timer_extractor, METH_VARARGS, NULL},
-    {"arrange", arrange, METH_O, NULL},
+    {"arrange", arrange, METH_VARARGS, NULL},
     {"quietExtractor", quiet_extractor, METH_VARARGS, NULL},
     {"watch", watch, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

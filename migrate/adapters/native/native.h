@@ -16,7 +16,7 @@
 #endif
 
 /* Raised whenever compiled and plain code no longer fit each other. */
-#define NATIVE_VERSION 1
+#define NATIVE_VERSION 2
 
 /* Something that is called for each of many objects, and what it needs for that.  The
  * first is the same in plain Python. */
@@ -89,7 +89,7 @@ PyObject *socket_restorer(PyObject *module, PyObject *arguments);
 PyObject *socket_extractor(PyObject *module, PyObject *arguments);
 PyObject *timer_restorer(PyObject *module, PyObject *arguments);
 PyObject *timer_extractor(PyObject *module, PyObject *arguments);
-PyObject *arrange(PyObject *module, PyObject *due);
+PyObject *arrange(PyObject *module, PyObject *arguments);
 PyObject *quiet_extractor(PyObject *module, PyObject *arguments);
 PyObject *watch(PyObject *module, PyObject *arguments);
 

@@ -68,7 +68,6 @@ timer_extractor(PyObject *module, PyObject *arguments)
 
 enum {
     PENDING = SLOW + 1, /* what is told of a pending call */
-    FAR,                /* a time that never comes */
     NOT_DELAYED,        /* seconds */
     CANCELLER, RESETTER, SECONDS,
     DUE,                /* a list of when, and what */
@@ -94,11 +93,11 @@ is_usual(Callee *self, PyObject *values)
 
 /* The attributes, in the order in which plain Python sets them. */
 static int
-tie(Callee *self, PyObject *call)
+tie(Callee *self, PyObject *call, PyObject *when)
 {
     PyObject *keywords = PyDict_New();
     int failed = keywords == NULL || PyObject_SetAttr(call, str_kw, keywords) < 0 ||
-        PyObject_SetAttr(call, str_time, self->held[FAR]) < 0 ||
+        PyObject_SetAttr(call, str_time, when) < 0 ||
         PyObject_SetAttr(call, str_delayed, self->held[NOT_DELAYED]) < 0 ||
         PyObject_SetAttr(call, str_canceller, self->held[CANCELLER]) < 0 ||
         PyObject_SetAttr(call, str_resetter, self->held[RESETTER]) < 0 ||
@@ -114,9 +113,10 @@ restore(PyObject *callee, PyObject *const *parts, size_t count, PyObject *names)
     Callee *self = (Callee *)callee;
     if (!are_values(count, names, 3) || !is_usual(self, parts[1]))
         return call_slow(self, parts, count);
-    if (tie(self, parts[0]) < 0)
+    PyObject *when = PyTuple_GET_ITEM(parts[1], 1);
+    if (tie(self, parts[0], when) < 0)
         return NULL;
-    PyObject *entry = PyTuple_Pack(2, PyTuple_GET_ITEM(parts[1], 1), parts[0]);
+    PyObject *entry = PyTuple_Pack(2, when, parts[0]);
     int failed = entry == NULL || PyList_Append(self->held[DUE], entry) < 0;
     Py_XDECREF(entry);
     if (failed)
