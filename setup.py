@@ -49,6 +49,7 @@ _NATIVE = {
             "names",
             "quiet",
             "restoring",
+            "sockets",
             "timers",
             "watching",
         ),

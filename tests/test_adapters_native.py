@@ -5,8 +5,11 @@ usual.  All other tests of adapters are run with either, see the Makefile.
 
 from __future__ import annotations
 
+import gc
 import os
+import re
 import socket
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -61,11 +64,16 @@ class NativeTestCase(SynchronousTestCase):
             raise SkipTest("nothing is compiled here, or TXMIGRATE_PLAIN is set")
         self.origin, self.recipient = freshReactor(self), freshReactor(self)
 
-    def pair(self) -> socket.socket:
+    def pair(self, family: int = socket.AF_UNIX) -> socket.socket:
         """
         @return: one end of a stream.
         """
-        ours, peer = socket.socketpair()
+        if family == socket.AF_UNIX:
+            ours, peer = socket.socketpair()
+        else:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                peer = socket.create_connection(server.getsockname())
+                ours = server.accept()[0]
         self.addCleanup(ours.close)
         self.addCleanup(peer.close)
         ours.setblocking(False)
@@ -263,11 +271,11 @@ class RestoreTests(NativeTestCase):
 
     usual = (None, None, False, None, None)
 
-    def came(self, loading: Loading) -> Descriptor:
+    def came(self, loading: Loading, family: int = socket.AF_UNIX) -> Descriptor:
         """
         @return: a descriptor of a stream that has just come.
         """
-        fileno = os.dup(self.pair().fileno())
+        fileno = os.dup(self.pair(family).fileno())
         loading.receive([fileno])
         return Descriptor(fileno)
 
@@ -330,6 +338,50 @@ class RestoreTests(NativeTestCase):
                 told = self.same(1, 1, 0, reading, writing, *self.usual[1:], None)
                 self.assertEqual((told["reading"], told["writing"]), (reading, writing))
                 self.assertEqual(told["socket"], (1, 1, 0, 0.0))
+
+    def test_alike(self) -> None:
+        """
+        Of a kind of which there is one already, a socket is made in another way, and
+        is the same.
+        """
+        loading = Loading(self.environment())
+        self.addCleanup(loading.discard)
+        restore = StreamAdapter("x").restorer(loading)
+
+        def made(family: int) -> socket.socket:
+            transport: Any = tcp.Server.__new__(tcp.Server)
+            transport.reactor = self.recipient
+            values = (self.came(loading, family), family, 1, 0, False, False)
+            restore(transport, (*values, *self.usual), loading)
+            self.assertEqual(transport.fileno(), transport.socket.fileno())
+            found: socket.socket = transport.socket
+            return found
+
+        def told(skt: socket.socket) -> Any:
+            shown = repr(skt).replace(f"fd={skt.fileno()},", "")
+            slots = [name for name in socket.socket.__slots__ if name != "__weakref__"]
+            return (
+                *(type(skt), skt.family, skt.type, skt.proto, skt.gettimeout()),
+                *(re.sub(r"\d{4,}", "PORT", shown), skt.getblocking()),
+                *([getattr(skt, name) for name in slots], gc.is_tracked(skt)),
+            )
+
+        unix, inet = socket.AF_UNIX, socket.AF_INET
+        for family in (unix, unix, unix, inet, inet, unix):
+            usual, found = made(family), made(family)
+            self.assertEqual(told(usual), told(found))
+            self.assertNotEqual(usual.fileno(), found.fileno())
+            self.assertRaises(BlockingIOError, found.recv, 1)
+            with found.makefile("wb", buffering=0) as file:
+                file.write(b"abc")
+            fileno = found.detach()
+            self.assertRaises(OSError, found.getsockname)
+            os.close(fileno)
+        seen = weakref.ref(usual)
+        fileno = usual.fileno()
+        usual.close()
+        self.assertRaises(OSError, os.fstat, fileno)
+        self.assertIs(seen(), usual)
 
     def test_unsent(self) -> None:
         """
@@ -471,7 +523,7 @@ class WatchTests(NativeTestCase):
         """
         reactor = self.reactor
         return native.watch(
-            *(transports, reactor._poller.register, 1),
+            *(transports, reactor._poller.fileno()),
             *(reactor._reads, reactor._writes, reactor._selectables),
         )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _socket
 import os
-import select
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -186,7 +185,7 @@ class Arrived:
         if native is not None and type(reactor) is EPollReactor:
             # What its addReader does.
             reading = native.watch(
-                *(reading, reactor._poller.register, select.EPOLLIN),
+                *(reading, reactor._poller.fileno()),
                 *(reactor._reads, reactor._writes, reactor._selectables),
             )
         _each(reactor.addReader, reading)

@@ -27,6 +27,7 @@ PyInit__native(void)
 {
     if (names_prepare() < 0 || PyType_Ready(&CalleeType) < 0)
         return NULL;
+    sockets_prepare();
     PyObject *module = PyModule_Create(&definition);
     if (module != NULL &&
         PyModule_AddIntConstant(module, "VERSION", NATIVE_VERSION) < 0)

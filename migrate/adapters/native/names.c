@@ -7,7 +7,7 @@ PyObject *str_socket, *str_fileno, *str_proto, *str_reactor, *str_buffer;
 PyObject *str_unsent, *str_length, *str_connectionLost, *str_doRead;
 PyObject *str_doWrite, *str_TLS, *str_aborting, *str_time, *str_delayed, *str_kw;
 PyObject *str_canceller, *str_resetter, *str_seconds, *str_cancelled;
-PyObject *str_called;
+PyObject *str_called, *str_users, *str_closed;
 
 static const struct {
     PyObject **name;
@@ -33,6 +33,8 @@ static const struct {
     {&str_seconds, "seconds"},
     {&str_cancelled, "cancelled"},
     {&str_called, "called"},
+    {&str_users, "_io_refs"},
+    {&str_closed, "_closed"},
 };
 
 int

@@ -74,7 +74,7 @@ extern PyObject *str_socket, *str_fileno, *str_proto, *str_reactor, *str_buffer;
 extern PyObject *str_unsent, *str_length, *str_connectionLost, *str_doRead;
 extern PyObject *str_doWrite, *str_TLS, *str_aborting, *str_time, *str_delayed, *str_kw;
 extern PyObject *str_canceller, *str_resetter, *str_seconds, *str_cancelled;
-extern PyObject *str_called;
+extern PyObject *str_called, *str_users, *str_closed;
 int names_prepare(void);
 
 /* Whether an attribute is true: -1 with an exception, also if there is none. */
@@ -83,6 +83,14 @@ int is_true(PyObject *object, PyObject *name);
 int is_method(PyObject *object, PyObject *name, PyObject *function);
 /* The same of whether it is a bytes, a list or a dict without anything in it. */
 int is_empty(PyObject *object, PyObject *name);
+
+/* sockets.c: what a socket is made from that is to be like this one; None if none can
+ * be. */
+PyObject *mould_of(PyObject *socket);
+/* One of the same class, that owns a descriptor. */
+PyObject *cast_socket(PyTypeObject *type, PyObject *mould, int number);
+/* Find out whether that can be; if not, it is None from then on. */
+void sockets_prepare(void);
 
 /* What the module has. */
 PyObject *socket_restorer(PyObject *module, PyObject *arguments);

@@ -20,6 +20,8 @@ enum {
     ALL, READERS, WRITERS, /* lists, of those that have arrived */
     ARGUMENTS,
     KNOWN = ARGUMENTS, /* a class that has been found to have it */
+    MOULD,             /* what makes sockets of the following, or None */
+    OF_FAMILY, OF_KIND, OF_PROTOCOL,
 };
 
 static PyTypeObject *const wanted[ARGUMENTS] = {
@@ -62,21 +64,55 @@ is_of_kind(PyObject *number, PyObject *kind)
         found == told;
 }
 
+/* A socket of a family, kind and protocol for which there was none yet. */
+static PyObject *
+first_socket(Callee *self, PyObject *values, PyObject *number)
+{
+    PyObject *family = PyTuple_GET_ITEM(values, FAMILY);
+    PyObject *kind = PyTuple_GET_ITEM(values, KIND);
+    PyObject *protocol = PyTuple_GET_ITEM(values, PROTOCOL);
+    PyObject *unblocking = PyDict_GetItemWithError(self->held[UNBLOCKING], kind);
+    if (unblocking == NULL)
+        return NULL;
+    PyObject *arguments[] = {family, unblocking, protocol, number};
+    PyObject *made = PyObject_Vectorcall(self->held[MAKE], arguments, 4, NULL);
+    if (made == NULL || (PyObject *)Py_TYPE(made) != self->held[MAKE])
+        return made;
+    PyObject *mould = mould_of(made);
+    if (mould == NULL) {
+        PyErr_Clear();
+        return made;
+    }
+    keep(self, MOULD, mould);
+    keep(self, OF_FAMILY, Py_NewRef(family));
+    keep(self, OF_KIND, Py_NewRef(kind));
+    keep(self, OF_PROTOCOL, Py_NewRef(protocol));
+    return made;
+}
+
+/* Whether the last mould is for the same kind of sockets: these are small numbers, of
+ * each of which there is one. */
+static int
+fits_mould(Callee *self, PyObject *values)
+{
+    return self->held[MOULD] != NULL && PyBytes_CheckExact(self->held[MOULD]) &&
+        PyTuple_GET_ITEM(values, FAMILY) == self->held[OF_FAMILY] &&
+        PyTuple_GET_ITEM(values, KIND) == self->held[OF_KIND] &&
+        PyTuple_GET_ITEM(values, PROTOCOL) == self->held[OF_PROTOCOL];
+}
+
 /* A socket that owns a descriptor which nobody did.  NULL, perhaps without an exception,
  * if there is none: then nobody does still. */
 static PyObject *
 own_socket(Callee *self, PyObject *values, PyObject *number)
 {
-    PyObject *kind = PyTuple_GET_ITEM(values, KIND);
-    PyObject *unblocking = PyDict_GetItemWithError(self->held[UNBLOCKING], kind);
-    if (unblocking == NULL || !is_of_kind(number, kind) ||
+    if (!is_of_kind(number, PyTuple_GET_ITEM(values, KIND)) ||
         PySet_Discard(self->held[UNOWNED], number) < 1)
         return NULL;
-    PyObject *arguments[] = {
-        PyTuple_GET_ITEM(values, FAMILY), unblocking,
-        PyTuple_GET_ITEM(values, PROTOCOL), number,
-    };
-    PyObject *made = PyObject_Vectorcall(self->held[MAKE], arguments, 4, NULL);
+    PyObject *made = fits_mould(self, values)
+        ? cast_socket((PyTypeObject *)self->held[MAKE], self->held[MOULD],
+                      (int)PyLong_AsLong(number))
+        : first_socket(self, values, number);
     if (made == NULL) {
         PyErr_Clear();
         PySet_Add(self->held[UNOWNED], number);
