@@ -218,6 +218,7 @@ class RecipientConversation(RecipientRequest):
         finally:
             promote()
             self._still.close()
+            self._headroom = []
             claimed, self._claimed = self._claimed, None
             if claimed is not None:
                 claimed.callback(root)
@@ -230,6 +231,7 @@ class RecipientConversation(RecipientRequest):
         loader, self._loader = self._loader, None
         self._root = self._end = None
         self._still.close()
+        self._headroom = []
         if self._receiver is not None:
             closeAll(self._receiver.take())
         if loader is not None:

@@ -29,6 +29,7 @@ from migrate.errors import (
 from migrate.graph.planner import Planner
 from migrate.graph.survey import Survey
 from migrate.handover import Event, State
+from migrate.headroom import headroom
 from migrate.identity import Login, isOwn
 from migrate.interfaces import ILoader, ISerializer
 from migrate.limits import MANIFEST
@@ -82,6 +83,7 @@ class RecipientRequest(RecipientQuestions):
         self._expected = Amount()
         self._progress = Untold()
         self._loader: ILoader | None = None
+        self._headroom: list[bytes] = []
         self._chunks = self._recordBytes = self._descriptors = 0
         self._end: End | None = None
         self._loading = self._elapsed = 0.0
@@ -272,6 +274,7 @@ class RecipientRequest(RecipientQuestions):
         outside = {**wish.environment.externals, **wish.provision.externals()}
         environment = attrs.evolve(wish.environment, externals=outside)
         self._loader = wish.serializer.loader(environment)
+        self._headroom = headroom(self._expected.objects)
         self._chunks = self._recordBytes = self._descriptors = 0
         self._loading = self._elapsed = 0.0
         self._end = None

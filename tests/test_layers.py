@@ -18,7 +18,7 @@ from migrate.adapters import DEFERRED
 #: The layers from the bottom up.  What shares a line knows nothing of each
 #: other; a package is one unit, whatever its modules import of each other.
 LAYERS = (
-    "errors progress notify cgroups sources started warmth",
+    "errors progress notify cgroups sources started warmth headroom",
     "life holders appending supervision",
     "model limits events successor",
     "interfaces",
