@@ -466,17 +466,17 @@ class RestoreTests(NativeTestCase):
         found = []
         for arrange in (_arranged, native.arrange):
             due = []
-            for when in (1.0, 1.0, 2.5, 2.5, 2.5, 7.0, 8.0, 9.0):
+            for when in (2.5, 1.0, 2.5, 1.0, 2.5, 7.0, 8.0, 9.0):
                 call: Any = DelayedCall.__new__(DelayedCall)
                 call.called = call.cancelled = 0
                 call.time, call.delayed_time = when, 0.0
                 due.append((when, call))
-            due[1][1].cancelled = due[4][1].called = 1
+            due[3][1].cancelled = due[4][1].called = 1
             due[5][1].time = 0.5
             due[6][1].delayed_time = 3.0
             moved: list[Any] = []
             calls = arrange(due, moved)
-            self.assertEqual(calls, [due[at][1] for at in (0, 2, 3, 7)])
+            self.assertEqual(calls, [due[at][1] for at in (1, 0, 2, 7)])
             self.assertEqual(moved, [due[at][1] for at in (5, 6)])
             found.append([vars(call) for _, call in due])
         self.assertEqual(*found)

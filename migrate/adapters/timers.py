@@ -206,7 +206,6 @@ class Timetable:
         Let every call be due when it was at the origin.  What should have
         happened by now happens in the next turn, in order.
         """
-        self.due.sort(key=itemgetter(0))
         moved: list[Any] = []
         pending = (_arranged if native is None else native.arrange)(self.due, moved)
         if pending or moved:
@@ -243,13 +242,13 @@ def _arranged(due: Iterable[tuple[float, Any]], moved: list[Any]) -> list[Any]:
     """
     Set the times of pending calls apart.
 
-    @param due: when, and what, in order.
+    @param due: when, and what.
     @param moved: takes those that have been put off, or forward, since they were made.
-    @return: the others that are still pending.
+    @return: the others that are still pending, in order.
     """
     pending = []
     last = -math.inf
-    for when, call in due:
+    for when, call in sorted(due, key=itemgetter(0)):
         if call.called or call.cancelled:
             continue
         if call.time != when or call.delayed_time:

@@ -4,6 +4,7 @@
 #include "native.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* Whether a call is still to be made. */
 static int
@@ -29,11 +30,8 @@ is_unmoved(PyObject *call, PyObject *when)
 
 /* Have one call be made after the last: a heap does not keep the order of equal times. */
 static int
-set_apart(PyObject *call, PyObject *when, double *last)
+set_apart(PyObject *call, double wanted, double *last)
 {
-    double wanted = PyFloat_AsDouble(when);
-    if (wanted == -1 && PyErr_Occurred())
-        return -1;
     if (wanted > *last) {
         *last = wanted;
         return 0;
@@ -45,40 +43,92 @@ set_apart(PyObject *call, PyObject *when, double *last)
     return failed ? -1 : 0;
 }
 
+/* When, as a number and as it was given, and what. */
+typedef struct {
+    double time;
+    PyObject *when, *call;
+} Entry;
+
+/* Equal times keep their order: entries lie in memory as they stood in the list. */
 static int
-add_call(PyObject *entry, PyObject *calls, PyObject *moved, double *last)
+compare(const void *one, const void *other)
 {
-    if (!PyTuple_CheckExact(entry) || PyTuple_GET_SIZE(entry) != 2) {
-        PyErr_SetString(PyExc_TypeError, "when, and what");
-        return -1;
-    }
-    PyObject *when = PyTuple_GET_ITEM(entry, 0), *call = PyTuple_GET_ITEM(entry, 1);
-    int active = is_active(call);
-    if (active < 1)
-        return active;
-    int unmoved = is_unmoved(call, when);
-    if (unmoved < 1)
-        return unmoved < 0 ? -1 : PyList_Append(moved, call);
-    return set_apart(call, when, last) < 0 ? -1 : PyList_Append(calls, call);
+    const Entry *first = *(const Entry *const *)one;
+    const Entry *second = *(const Entry *const *)other;
+    if (first->time != second->time)
+        return first->time < second->time ? -1 : 1;
+    return first < second ? -1 : first > second;
 }
 
-/* Called with pairs of when and what, in order, and a list for those that have been
- * moved.  Returns the others. */
+/* What the entries are, and where they are in order: both of as many as there are due. */
+static int
+read_entries(PyObject *due, Entry *entries, const Entry **order)
+{
+    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(due); at++) {
+        PyObject *entry = PyList_GET_ITEM(due, at);
+        if (!PyTuple_CheckExact(entry) || PyTuple_GET_SIZE(entry) != 2) {
+            PyErr_SetString(PyExc_TypeError, "when, and what");
+            return -1;
+        }
+        entries[at].when = PyTuple_GET_ITEM(entry, 0);
+        entries[at].call = PyTuple_GET_ITEM(entry, 1);
+        entries[at].time = PyFloat_AsDouble(entries[at].when);
+        if (entries[at].time == -1 && PyErr_Occurred())
+            return -1;
+        order[at] = &entries[at];
+    }
+    qsort(order, PyList_GET_SIZE(due), sizeof *order, compare);
+    return 0;
+}
+
+static int
+add_call(const Entry *entry, PyObject *calls, PyObject *moved, double *last)
+{
+    int active = is_active(entry->call);
+    if (active < 1)
+        return active;
+    int unmoved = is_unmoved(entry->call, entry->when);
+    if (unmoved < 1)
+        return unmoved < 0 ? -1 : PyList_Append(moved, entry->call);
+    if (set_apart(entry->call, entry->time, last) < 0)
+        return -1;
+    return PyList_Append(calls, entry->call);
+}
+
+/* The calls, in order. */
+static PyObject *
+arranged(PyObject *due, PyObject *moved, Entry *entries, const Entry **order)
+{
+    /* What is asked of a call could change the list. */
+    PyObject *kept = PyList_GetSlice(due, 0, PyList_GET_SIZE(due));
+    PyObject *calls = kept == NULL ? NULL : PyList_New(0);
+    int failed = calls == NULL || read_entries(kept, entries, order) < 0;
+    double last = -INFINITY;
+    for (Py_ssize_t at = 0; !failed && at < PyList_GET_SIZE(kept); at++)
+        failed = add_call(order[at], calls, moved, &last) < 0;
+    Py_XDECREF(kept);
+    if (failed)
+        Py_CLEAR(calls);
+    return calls;
+}
+
+/* Called with pairs of when and what, and a list for those that have been moved.  Returns
+ * the others, in order. */
 PyObject *
 arrange(PyObject *module, PyObject *arguments)
 {
     PyObject *due, *moved;
     if (!PyArg_ParseTuple(arguments, "O!O!", &PyList_Type, &due, &PyList_Type, &moved))
         return NULL;
-    double last = -INFINITY;
-    PyObject *calls = PyList_New(0);
-    int failed = calls == NULL;
-    for (Py_ssize_t at = 0; !failed && at < PyList_GET_SIZE(due); at++) {
-        PyObject *entry = Py_NewRef(PyList_GET_ITEM(due, at));
-        failed = add_call(entry, calls, moved, &last) < 0;
-        Py_DECREF(entry);
-    }
-    if (failed)
-        Py_CLEAR(calls);
+    size_t count = PyList_GET_SIZE(due);
+    Entry *entries = PyMem_New(Entry, count);
+    const Entry **order = PyMem_New(const Entry *, count);
+    PyObject *calls = NULL;
+    if (entries == NULL || order == NULL)
+        PyErr_NoMemory();
+    else
+        calls = arranged(due, moved, entries, order);
+    PyMem_Free(order);
+    PyMem_Free(entries);
     return calls;
 }
