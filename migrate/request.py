@@ -274,7 +274,10 @@ class RecipientRequest(RecipientQuestions):
         outside = {**wish.environment.externals, **wish.provision.externals()}
         environment = attrs.evolve(wish.environment, externals=outside)
         self._loader = wish.serializer.loader(environment)
-        self._headroom = headroom(self._expected.objects)
+        expected = self._expected
+        self._headroom = headroom(
+            expected.objects, expected.bytes, expected.descriptors
+        )
         self._chunks = self._recordBytes = self._descriptors = 0
         self._loading = self._elapsed = 0.0
         self._end = None

@@ -6,30 +6,30 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from migrate.headroom import LARGE, MOST, SMALL, headroom
+from migrate.headroom import LARGE, MOST, OBJECT, SMALL, headroom
 from tests.processes import CHECKOUT
 
 #: In a process of its own: how many pages the kernel gives while blocks are made, small
-#: ones and larger ones, after headroom for so many objects.
+#: ones and larger ones, after headroom for so many descriptors and objects.
 FAULTS = """
 import resource, sys
-from migrate.headroom import LARGE, SMALL, headroom
+from migrate.headroom import BYTE, LARGE, OBJECT, SMALL, headroom
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
-objects = 40000
-small = [None] * objects
-large = [None] * (objects * LARGE // 1000)
-kept = headroom(int(sys.argv[1]) * objects)
+count = 8000
+blocks = [None] * (7 * count)
+kept = headroom(*[int(sys.argv[1]) * each for each in (6 * count, 1 << 40, count)])
 before = faults()
-for number in range(len(small)):
-    small[number] = b"." * (SMALL - 40)
-for number in range(len(large)):
-    large[number] = b"." * 950
+for number in range(count):
+    for place in range(6):
+        blocks[7 * number + place] = b"." * (OBJECT - 40)
+    blocks[7 * number + 6] = b"." * (LARGE - 50)
 print(faults() - before)
 """
 
@@ -64,10 +64,27 @@ class HeadroomTests(SynchronousTestCase):
         """
         Hardly anything is kept, and nothing for nothing, whatever is announced.
         """
-        self.assertEqual(headroom(0), [])
-        self.assertEqual(headroom(1), [])
-        for objects in (10_000, 1 << 62):
-            room = min(objects * (SMALL + LARGE), MOST)
-            kept = sum(map(sys.getsizeof, headroom(objects)))
+        for few in ((0, 0, 0), (1, 40, 0), (1 << 62, 0, 0), (0, 1 << 62, 0)):
+            self.assertEqual(headroom(*few), [])
+        for objects, size, descriptors in (
+            (10_000, 400_000, 0),
+            (10_000, 400_000, 1_000),
+            (1 << 62, 1 << 62, 0),
+            (0, 0, 1 << 62),
+            (1 << 62, 1 << 62, 1 << 62),
+        ):
+            room = min(OBJECT * objects + (SMALL + LARGE) * descriptors, MOST)
+            kept = sum(map(sys.getsizeof, headroom(objects, size, descriptors)))
             self.assertGreater(kept, 0)
             self.assertLess(kept, room / 500 + 65536)
+
+    def test_littleToCome(self) -> None:
+        """
+        Of many objects that take a few bytes of records each, hardly more is made
+        than those take: a list without anything in it has three.
+        """
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        headroom(100_000, 300_000, 0)
+        _, peak = tracemalloc.get_traced_memory()
+        self.assertLess(peak, 100_000 * sys.getsizeof([]))
