@@ -265,7 +265,7 @@ class IDirectAdapter(IAdapter):
     One may have two more methods, for what can be done faster to many objects than to
     one: C{extractor}, which is given a capture and returns what is called as C{extract}
     is, for that capture; and C{restorer}, which is given a loading and returns what is
-    called as C{restore} is, for that loading.
+    called as C{restore} is, for that loading, or L{None} if nothing has to be.
     """
 
     omitted = Attribute(

@@ -85,10 +85,12 @@ class AttributesAdapter:
         """
         return self.extract
 
-    def restorer(self, loading: ILoading) -> Restore:
+    def restorer(self, loading: ILoading) -> Restore | None:
         """
         See L{IDirectAdapter.restorer}.
         """
+        if type(self).restore is AttributesAdapter.restore:
+            return None
         return self.restore
 
     def describe(self, obj: Any, capture: ICapture) -> Description | Named:

@@ -131,7 +131,7 @@ class StreamAdapter(SocketAdapter):
         )
         return found
 
-    def restorer(self, loading: ILoading) -> Restore:
+    def restorer(self, loading: ILoading) -> Restore | None:
         """
         See L{migrate.interfaces.IDirectAdapter}.
         """

@@ -100,7 +100,7 @@ class DelayedCallAdapter(AttributesAdapter):
         )
         return found
 
-    def restorer(self, loading: ILoading) -> Restore:
+    def restorer(self, loading: ILoading) -> Restore | None:
         """
         See L{migrate.interfaces.IDirectAdapter}.
         """
