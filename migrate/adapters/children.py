@@ -284,7 +284,9 @@ class ChildSeeker:
         """
         children: list[Any] = list(process.reapProcessHandlers.values())
         readers: Any = getattr(capture.reactor, "getReaders", list)()
-        children += [each.process for each in readers if isinstance(each, Watch)]
+        # Of thousands, nearly all are of a few classes.
+        if any(issubclass(cls, Watch) for cls in set(map(type, readers))):
+            children += [each.process for each in readers if isinstance(each, Watch)]
         for child in children:
             if not capture.contains(child) and touches([child], capture.contains):
                 yield child

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from heapq import heappush
+from itertools import filterfalse
 from operator import itemgetter
 from typing import Any
 
@@ -286,8 +287,10 @@ class TimerSeeker:
         """
         See L{ISeeker.seek}.
         """
-        for call in capture.reactor.getDelayedCalls():
-            if capture.contains(call) or not isinstance(call, DelayedCall):
+        calls = capture.reactor.getDelayedCalls()
+        # Of thousands, nearly all are.
+        for call in filterfalse(capture.contains, calls):
+            if not isinstance(call, DelayedCall):
                 continue
             about = (call.func, *call.args, *call.kw.values())
             if touches(about, capture.contains):

@@ -8,7 +8,8 @@ It must not know what kind of selectable it looks at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, filterfalse
 from typing import Any
 
 from zope.interface import implementer
@@ -28,19 +29,18 @@ class WatchedSeeker:
         """
         See L{ISeeker.seek}.
         """
-        for selectable in _watched(capture.reactor):
-            if not capture.contains(selectable) and touches(
-                [selectable], capture.contains
-            ):
+        # Of thousands, nearly all are.
+        for selectable in filterfalse(capture.contains, _watched(capture.reactor)):
+            if touches([selectable], capture.contains):
                 yield selectable
 
 
-def _watched(reactor: Any) -> Iterator[object]:
+def _watched(reactor: Any) -> Iterable[object]:
     """
     @return: what the reactor reads and writes; nothing if it only keeps time.
     """
-    for method in ("getReaders", "getWriters"):
-        yield from getattr(reactor, method, list)()
+    methods = ("getReaders", "getWriters")
+    return chain(*(getattr(reactor, method, list)() for method in methods))
 
 
 def register(registry: Registry) -> None:
