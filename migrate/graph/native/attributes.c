@@ -19,6 +19,14 @@
 #include "internal/pycore_dict.h"
 #endif
 
+/* Have memory get ready what is going to be read: of thousands of objects little is in a
+ * cache, and one after the other would be waited for. */
+#if defined(__GNUC__)
+#define FETCH(object) __builtin_prefetch(object)
+#else
+#define FETCH(object)
+#endif
+
 void
 attributes_clear(Attributes *attributes)
 {
@@ -97,6 +105,7 @@ read_inside(PyObject *object, PyDictValues *values, Attributes *attributes)
             return 0;
         attributes->names[at] = entries[place].me_key;
         attributes->values[at] = values->values[place];
+        FETCH(values->values[place]);
     }
     attributes->count = count;
     return 1;
@@ -123,6 +132,7 @@ read_attributes(PyObject *object, Attributes *attributes)
     Py_ssize_t at = 0;
     int failed = reserve(attributes, PyDict_GET_SIZE(held));
     while (!failed && PyDict_Next(held, &at, &name, &value)) {
+        FETCH(value);
         attributes->names[attributes->count] = name;
         attributes->values[attributes->count++] = value;
     }
