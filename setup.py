@@ -51,7 +51,7 @@ _NATIVE = {
             "restoring",
             "sockets",
             "timers",
-            "watching",
+            "lookout",
         ),
         ("native",),
     ),

@@ -304,6 +304,11 @@ class ILiveAdapter(IAdapter):
     objects means nothing as long as the reactor does not run: that is done in the
     blocking turn only if it ends before the recipient owns the service, and otherwise
     after that.
+
+    One may have a method C{ahead} which is given an object and returns what owns its
+    descriptor, and tells the number of that by C{fileno()}, -1 once it is closed;
+    L{None} if the recipient must not have a copy of it while the object is still served
+    and perhaps ends.
     """
 
     def actions(obj: Any, capture: ICapture) -> Actions:
@@ -325,6 +330,19 @@ class ISeeker(Interface):
 
         @return: objects that belong to the graph; those already met are
             passed over.
+        """
+
+
+class IPreparer(Interface):
+    """
+    Gets descriptors ready that have come ahead of the graph which they belong to.
+    """
+
+    def prepare(filenos: Sequence[int], loading: ILoading) -> None:
+        """
+        @param filenos: descriptors that nobody owns, and that perhaps nobody ever will.
+            The origin reads and writes what they stand for: this must do neither, nor
+            change it.
         """
 
 
@@ -368,6 +386,10 @@ class IDump(Interface):
         "The descriptors, in the order of their numbers in the records; still "
         "the origin's."
     )
+    spare: int = Attribute(
+        "How many of these were sent ahead and are not mentioned: their connections "
+        "have ended since."
+    )
     live: Sequence[tuple[ILiveAdapter, Any]] = Attribute(
         "What the janitor has to act upon, in the order of the walk."
     )
@@ -409,11 +431,13 @@ class ILoader(Interface):
         @raise migrate.errors.LoadError: the graph cannot be made.
         """
 
-    def receive(filenos: Sequence[int]) -> None:
+    def receive(filenos: Sequence[int], ahead: bool = False) -> None:
         """
         Take descriptors as they come, in their order, before or between pieces.
 
         @param filenos: non-inheritable; the loader owns them from this call on.
+        @param ahead: whether the origin still serves what they belong to, so that there
+            is time to get them ready.
         """
 
     def finish(filenos: Sequence[int]) -> Any:
@@ -489,6 +513,10 @@ class ISecondarySender(Interface):
     The origin's end of a secondary transport: what a transfer needs of it,
     whichever way descriptors go.
     """
+
+    pending: int = Attribute(
+        "How many batches have been sent that are not known to have arrived."
+    )
 
     def send(filenos: Sequence[int], deadline: float, arrived: bool = True) -> None:
         """

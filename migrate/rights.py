@@ -140,11 +140,18 @@ class DescriptorSender:
         asked for.
         """
         for start in range(0, len(filenos), BATCH):
-            while self._sent - self._taken >= WINDOW:
+            while self.pending >= WINDOW:
                 self._await(select.POLLIN, deadline)
             self._sendBatch(filenos[start : start + BATCH], len(filenos), deadline)
         while arrived and self._taken < self._sent:
             self._await(select.POLLIN, deadline)
+
+    @property
+    def pending(self) -> int:
+        """
+        See L{ISecondarySender.pending}.
+        """
+        return self._sent - self._taken
 
     def post(self, filenos: Sequence[int]) -> None:
         """
@@ -158,7 +165,7 @@ class DescriptorSender:
         @raise PeerLost: see L{ISecondarySender.send}.
         @raise PeerTimeout: the kernel has no room for them.
         """
-        if len(filenos) > BATCH or self._sent - self._taken >= WINDOW:
+        if len(filenos) > BATCH or self.pending >= WINDOW:
             raise LocalProtocolError("these descriptors need a send that waits")
         try:
             with self._exclusively():
@@ -179,7 +186,7 @@ class DescriptorSender:
         with self._exclusively():
             while waitFor(self.socket, select.POLLIN, 0):
                 self._takeAnswers()
-            while len(filenos) - done >= BATCH and self._sent - self._taken < WINDOW:
+            while len(filenos) - done >= BATCH and self.pending < WINDOW:
                 self._sendBatch(filenos[done : done + BATCH], BATCH, deadline)
                 done += BATCH
         return done

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import select
 import socket
 import weakref
 from collections.abc import Callable
@@ -63,6 +64,7 @@ class NativeTestCase(SynchronousTestCase):
         if native is None:
             raise SkipTest("nothing is compiled here, or TXMIGRATE_PLAIN is set")
         self.origin, self.recipient = freshReactor(self), freshReactor(self)
+        self.peers: dict[int, socket.socket] = {}
 
     def pair(self, family: int = socket.AF_UNIX) -> socket.socket:
         """
@@ -77,6 +79,7 @@ class NativeTestCase(SynchronousTestCase):
         self.addCleanup(ours.close)
         self.addCleanup(peer.close)
         ours.setblocking(False)
+        self.peers[ours.fileno()] = peer
         return ours
 
     def connection(self, cls: Any = tcp.Server) -> Any:
@@ -516,13 +519,14 @@ class WatchTests(NativeTestCase):
         if type(self.recipient) is not EPollReactor:
             raise SkipTest("the reactor that runs does not ask epoll")
         self.reactor: Any = self.recipient
+        self.lookout = native.Lookout()
 
     def watch(self, transports: list[Any]) -> Any:
         """
         @return: those that are left.
         """
         reactor = self.reactor
-        return native.watch(
+        return self.lookout.watch(
             *(transports, reactor._poller.fileno()),
             *(reactor._reads, reactor._writes, reactor._selectables),
         )
@@ -552,3 +556,122 @@ class WatchTests(NativeTestCase):
             self.reactor.removeWriter(each)
         self.assertEqual(set(self.reactor.getReaders()), own)
         self.assertEqual(len(self.reactor._selectables), len(own))
+
+    def events(self) -> dict[int, int]:
+        """
+        @return: what the reactor's epoll tells, by descriptor.
+        """
+        return dict(self.reactor._poller.poll(0))
+
+    def test_prepared(self) -> None:
+        """
+        What has been prepared is told of by the reactor's epoll as soon as it is
+        watched; what is not wanted is not.
+        """
+        wanted, late, unwanted, written = (self.connection() for _ in range(4))
+        prepared = [each.fileno() for each in (wanted, unwanted, written)]
+        self.lookout.prepare(prepared)
+        self.reactor.addWriter(written)
+        peer, ours = socket.socketpair()
+        self.addCleanup(peer.close)
+        self.addCleanup(ours.close)
+        own = tcp.Connection(ours, Protocol(), self.reactor)
+        own.startReading()
+        every = (wanted, late, unwanted, own)
+        for each in every[:3]:
+            self.peers[each.fileno()].send(b"x")
+        peer.send(b"x")
+        before = self.events()
+        self.assertEqual(set(before), {ours.fileno(), written.fileno()})
+        self.assertEqual(self.watch([wanted, late]), [])
+        after = self.events()
+        self.assertEqual(after.pop(wanted.fileno()), select.EPOLLIN)
+        self.assertEqual(after.pop(late.fileno()), select.EPOLLIN)
+        self.assertEqual(after, before)
+        for each in (wanted, late, own):
+            self.reactor.removeReader(each)
+        self.reactor.removeWriter(written)
+        self.assertEqual(self.events(), {})
+        for each in every:
+            self.reactor.addReader(each)
+            self.assertIn(each.fileno(), self.events())
+            self.reactor.removeReader(each)
+
+    def test_unprepared(self) -> None:
+        """
+        Nothing can be prepared but stream sockets.
+        """
+        one = self.connection()
+        with (
+            open(os.devnull) as file,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        ):
+            numbers = [file.fileno(), datagrams.fileno(), one.fileno(), 1 << 20, -1]
+            self.lookout.prepare(numbers)
+            self.lookout.prepare([1 << 40])
+            self.assertRaises(TypeError, self.lookout.prepare, ["x"])
+            self.assertRaises(TypeError, self.lookout.prepare, 5)
+            self.assertEqual(self.watch([one]), [])
+        self.peers[one.fileno()].send(b"x")
+        self.assertEqual(set(self.events()), {one.fileno()})
+        self.reactor.removeReader(one)
+
+    def test_refused(self) -> None:
+        """
+        If the reactor's epoll cannot give way, all is as it would be without.
+        """
+        one, other = self.connection(), self.connection()
+        self.lookout.prepare([one.fileno()])
+        # Somebody has closed it, and has not said so.
+        self.reactor._selectables[1 << 20] = object()
+        before = descriptors()
+        self.assertEqual(self.watch([one, other]), [])
+        del self.reactor._selectables[1 << 20]
+        self.assertEqual(descriptors(), before - 1)
+        for each in (one, other):
+            self.peers[each.fileno()].send(b"x")
+        self.assertEqual(set(self.events()), {one.fileno(), other.fileno()})
+        for each in (one, other):
+            self.reactor.removeReader(each)
+
+    def test_many(self) -> None:
+        """
+        Where the reactor watches more than came ahead, it keeps its own epoll.
+        """
+        own = len(self.reactor._selectables)
+        others = [self.connection() for _ in range(own + 3)]
+        for each in others[:3]:
+            self.reactor.addReader(each)
+        with select.epoll.fromfd(os.dup(self.reactor._poller.fileno())) as before:
+            several = others[3:]
+            for each in others:
+                self.peers[each.fileno()].send(b"x")
+            self.lookout.prepare([each.fileno() for each in several])
+            self.assertEqual(self.watch(several), [])
+            numbers = {each.fileno() for each in others}
+            self.assertEqual(set(self.events()), numbers)
+            self.assertEqual(set(dict(before.poll(0))), numbers)
+            for each in others:
+                self.reactor.removeReader(each)
+            for each in others:
+                self.lookout.prepare([each.fileno()])
+            self.assertEqual(self.watch(others), [])
+            self.assertEqual(set(self.events()), numbers)
+            self.assertEqual(dict(before.poll(0)), {})
+        for each in others:
+            self.reactor.removeReader(each)
+
+    def test_closed(self) -> None:
+        """
+        Who gives up leaves nothing behind.
+        """
+        one = self.connection()
+        before = descriptors()
+        self.lookout.prepare([one.fileno()])
+        self.assertEqual(descriptors(), before + 1)
+        self.lookout.close()
+        self.lookout.close()
+        self.assertEqual(descriptors(), before)
+        self.lookout.prepare([one.fileno()])
+        self.lookout = None
+        self.assertEqual(descriptors(), before)

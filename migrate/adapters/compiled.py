@@ -12,6 +12,6 @@ from typing import Any
 from migrate.graph.compiled import compiled
 
 #: What the compiled part has to say to fit.
-VERSION = 2
+VERSION = 3
 
 native: Any = compiled("migrate.adapters._native", VERSION)

@@ -18,7 +18,7 @@ from twisted.internet import tcp, unix
 from migrate.adapters.compiled import native
 from migrate.adapters.detached import ignore
 from migrate.adapters.plain import Extract, Restore
-from migrate.adapters.transports import FAMILY_OF, TYPE_OF, SocketAdapter
+from migrate.adapters.transports import FAMILY_OF, TYPE_OF, SocketAdapter, Watchers
 from migrate.errors import NotMovable
 from migrate.graph.loading import Loading
 from migrate.graph.planner import Capture
@@ -95,6 +95,14 @@ class StreamAdapter(SocketAdapter):
         descriptors = None if queue is None else list(map(Descriptor, queue))
         resolving = isinstance(obj, tcp.Client) and _isResolving(obj)
         return (*super().extract(obj, capture), descriptors, resolving, *do)
+
+    def ahead(self, obj: Any) -> Any:
+        """
+        See L{migrate.interfaces.ILiveAdapter}.  Such a connection is shut down before
+        its socket is closed, so that the peer learns of that at once, whoever else has
+        a copy; one that is aborted is reset no sooner than the last copy is closed.
+        """
+        return obj.socket if obj.connected and not obj.TLS else None
 
     def restore(self, obj: Any, values: tuple[Any, ...], loading: ILoading) -> None:
         """
@@ -208,3 +216,4 @@ def register(registry: Registry) -> None:
     adapter = StreamAdapter("twisted.internet.tcp.Connection")
     for cls in (tcp.Connection, unix.Server, unix.Client):
         registry.register(cls, adapter)
+    registry.addPreparer(Watchers())

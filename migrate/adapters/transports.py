@@ -10,7 +10,7 @@ from __future__ import annotations
 import _socket
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,7 +24,7 @@ from migrate.adapters.names import PerLoading
 from migrate.adapters.plain import AttributesAdapter
 from migrate.errors import LoadError, NotMovable
 from migrate.graph.loading import Loading
-from migrate.interfaces import ICapture, ILiveAdapter, ILoading
+from migrate.interfaces import ICapture, ILiveAdapter, ILoading, IPreparer
 from migrate.model import Actions, Descriptor
 
 EPollReactor: Any = None
@@ -70,10 +70,6 @@ class SocketAdapter(AttributesAdapter):
         *(SOCKET, FAMILY, TYPE, PROTOCOL),
         *(READING, WRITING, UNSENT),
     )
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self._arrived = PerLoading(Arrived)
 
     def extract(self, obj: Any, capture: ICapture) -> tuple[object, ...]:
         """
@@ -133,7 +129,7 @@ class SocketAdapter(AttributesAdapter):
         obj.socket = skt
         if type(obj).fileno is _fileno:
             obj.fileno = skt.fileno
-        arrived = self._arrived.of(loading)
+        arrived = _arrived.of(loading)
         arrived.all.append(obj)
         if reading:
             arrived.reading.append(obj)
@@ -145,11 +141,11 @@ class SocketAdapter(AttributesAdapter):
         @param beside: what follows the values of a socket, where nothing is special.
         @return: what does the same as C{restore}, compiled.
         """
-        arrived = self._arrived.of(loading)
+        arrived = _arrived.of(loading)
         return native.socketRestorer(
             *(self.restore, beside, Descriptor, loading.unowned),
             *(socket.socket, _UNBLOCKING, _fileno),
-            *(arrived.all, arrived.reading, arrived.writing),
+            *(arrived.all, arrived.reading, arrived.writing, arrived.lookout),
         )
 
     def actions(self, obj: Any, capture: ICapture) -> Actions:
@@ -169,10 +165,15 @@ class Arrived:
     @ivar all: those that have a socket.
     @ivar reading: those to be watched for what comes, from the adoption on.
     @ivar writing: the same for room to write.
+    @ivar lookout: watches what has come ahead, for the reactor; L{None} where there is
+        none, or where the reactor is one that cannot take it over.
     """
 
     def __init__(self, loading: ILoading) -> None:
         self._reactor = loading.reactor
+        self.lookout = None
+        if native is not None and type(loading.reactor) is EPollReactor:
+            self.lookout = native.Lookout()
         self.all: list[Any] = []
         self.reading: list[Any] = []
         self.writing: list[Any] = []
@@ -182,9 +183,9 @@ class Arrived:
     def _watch(self) -> None:
         reactor = self._reactor
         reading = self.reading
-        if native is not None and type(reactor) is EPollReactor:
+        if self.lookout is not None:
             # What its addReader does.
-            reading = native.watch(
+            reading = self.lookout.watch(
                 *(reading, reactor._poller.fileno()),
                 *(reactor._reads, reactor._writes, reactor._selectables),
             )
@@ -192,7 +193,28 @@ class Arrived:
         _each(reactor.addWriter, self.writing)
 
     def _abandon(self) -> None:
+        if self.lookout is not None:
+            self.lookout.close()
         _each(abandon, self.all)
+
+
+_arrived = PerLoading(Arrived)
+
+
+@implementer(IPreparer)
+class Watchers:
+    """
+    Has sockets that come ahead watched for what comes, for the reactor that is going to
+    have them.
+    """
+
+    def prepare(self, filenos: Sequence[int], loading: ILoading) -> None:
+        """
+        See L{IPreparer.prepare}.
+        """
+        lookout = _arrived.of(loading).lookout
+        if lookout is not None:
+            lookout.prepare(filenos)
 
 
 def _unsent(obj: Any) -> bytes | None:

@@ -37,6 +37,7 @@ class GraphLoader(ABC):
 
     def __init__(self, environment: Environment) -> None:
         self._loading = Loading(environment)
+        self._preparers = environment.registry.preparers
         self._finished = False
         self._graph: list[Any] = []
 
@@ -74,11 +75,14 @@ class GraphLoader(ABC):
         Drop what was taken.
         """
 
-    def receive(self, filenos: Sequence[int]) -> None:
+    def receive(self, filenos: Sequence[int], ahead: bool = False) -> None:
         """
         See L{ILoader.receive}.
         """
         self._loading.receive(filenos)
+        if ahead:
+            for preparer in self._preparers:
+                preparer.prepare(filenos, self._loading)
 
     def feed(self, chunk: bytes) -> None:
         """

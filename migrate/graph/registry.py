@@ -15,7 +15,7 @@ from zope.interface import implementedBy
 from zope.interface.adapter import AdapterRegistry
 from zope.interface.interface import InterfaceClass
 
-from migrate.interfaces import IAdapter, ISeeker
+from migrate.interfaces import IAdapter, IPreparer, ISeeker
 
 
 class NameTaken(ValueError):
@@ -41,6 +41,7 @@ class Registry:
     _interfaces: list[tuple[InterfaceClass, IAdapter]] = attrs.field(factory=list)
     _byName: dict[str, IAdapter] = attrs.field(factory=dict)
     _seekers: list[ISeeker] = attrs.field(factory=list)
+    _preparers: list[IPreparer] = attrs.field(factory=list)
     _deferred: dict[str, list[Callable[[Registry], None]]] = attrs.field(factory=dict)
 
     def register(self, spec: type | InterfaceClass, adapter: IAdapter) -> None:
@@ -98,6 +99,19 @@ class Registry:
         """
         return tuple(self._seekers)
 
+    def addPreparer(self, preparer: IPreparer) -> None:
+        """
+        Have C{preparer} told of descriptors that come ahead of a graph.
+        """
+        self._preparers.append(preparer)
+
+    @property
+    def preparers(self) -> tuple[IPreparer, ...]:
+        """
+        The preparers, in the order of their registration.
+        """
+        return tuple(self._preparers)
+
     def lookup(self, cls: type) -> IAdapter | None:
         """
         The nearest class in the order of C{cls.__mro__} decides; failing
@@ -152,6 +166,7 @@ class Registry:
             byType=dict(self._byType),
             byName=dict(self._byName),
             seekers=list(self._seekers),
+            preparers=list(self._preparers),
             deferred={name: list(each) for name, each in self._deferred.items()},
         )
         for spec, adapter in self._interfaces:

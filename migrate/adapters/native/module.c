@@ -10,7 +10,6 @@ static PyMethodDef methods[] = {
     {"timerExtractor", timer_extractor, METH_VARARGS, NULL},
     {"arrange", arrange, METH_VARARGS, NULL},
     {"quietExtractor", quiet_extractor, METH_VARARGS, NULL},
-    {"watch", watch, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -28,9 +27,13 @@ PyInit__native(void)
     if (names_prepare() < 0 || PyType_Ready(&CalleeType) < 0)
         return NULL;
     sockets_prepare();
+    if (PyType_Ready(&LookoutType) < 0)
+        return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (module != NULL &&
         PyModule_AddIntConstant(module, "VERSION", NATIVE_VERSION) < 0)
+        Py_CLEAR(module);
+    if (module != NULL && PyModule_AddType(module, &LookoutType) < 0)
         Py_CLEAR(module);
     return module;
 }

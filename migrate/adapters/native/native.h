@@ -16,7 +16,7 @@
 #endif
 
 /* Raised whenever compiled and plain code no longer fit each other. */
-#define NATIVE_VERSION 2
+#define NATIVE_VERSION 3
 
 /* Something that is called for each of many objects, and what it needs for that.  The
  * first is the same in plain Python. */
@@ -92,6 +92,14 @@ PyObject *cast_socket(PyTypeObject *type, PyObject *mould, int number);
 /* Find out whether that can be; if not, it is None from then on. */
 void sockets_prepare(void);
 
+/* The type of a socket, -1 if it is none. */
+int kind_of_socket(int number);
+
+/* lookout.c: whether a descriptor has come ahead and is that of a stream socket; of None,
+ * none has. */
+int is_looked_out_for(PyObject *lookout, int number);
+extern PyTypeObject LookoutType;
+
 /* What the module has. */
 PyObject *socket_restorer(PyObject *module, PyObject *arguments);
 PyObject *socket_extractor(PyObject *module, PyObject *arguments);
@@ -99,7 +107,6 @@ PyObject *timer_restorer(PyObject *module, PyObject *arguments);
 PyObject *timer_extractor(PyObject *module, PyObject *arguments);
 PyObject *arrange(PyObject *module, PyObject *arguments);
 PyObject *quiet_extractor(PyObject *module, PyObject *arguments);
-PyObject *watch(PyObject *module, PyObject *arguments);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

@@ -18,6 +18,7 @@ enum {
     UNBLOCKING,       /* a kind that does not block, by kind; a dictionary */
     OWN,              /* the function that usual classes have for fileno */
     ALL, READERS, WRITERS, /* lists, of those that have arrived */
+    LOOKOUT,          /* knows those that have come ahead; or None */
     ARGUMENTS,
     KNOWN = ARGUMENTS, /* a class that has been found to have it */
     MOULD,             /* what makes sockets of the following, or None */
@@ -49,19 +50,19 @@ is_usual(Callee *self, PyObject *values)
         PyBool_Check(PyTuple_GET_ITEM(values, WRITING));
 }
 
-/* Whether the kernel says that it is what it is said to be. */
+/* Whether the kernel says, or has said, that it is what it is said to be. */
 static int
-is_of_kind(PyObject *number, PyObject *kind)
+is_of_kind(Callee *self, PyObject *number, PyObject *kind)
 {
-    int fileno = (int)PyLong_AsLong(number), found = 0;
-    socklen_t length = sizeof found;
+    int fileno = (int)PyLong_AsLong(number);
     long told = PyLong_AsLong(kind);
     if (PyErr_Occurred()) {
         PyErr_Clear();
         return 0;
     }
-    return getsockopt(fileno, SOL_SOCKET, SO_TYPE, &found, &length) == 0 &&
-        found == told;
+    if (told == SOCK_STREAM && is_looked_out_for(self->held[LOOKOUT], fileno))
+        return 1;
+    return kind_of_socket(fileno) == told;
 }
 
 /* A socket of a family, kind and protocol for which there was none yet. */
@@ -106,7 +107,7 @@ fits_mould(Callee *self, PyObject *values)
 static PyObject *
 own_socket(Callee *self, PyObject *values, PyObject *number)
 {
-    if (!is_of_kind(number, PyTuple_GET_ITEM(values, KIND)) ||
+    if (!is_of_kind(self, number, PyTuple_GET_ITEM(values, KIND)) ||
         PySet_Discard(self->held[UNOWNED], number) < 1)
         return NULL;
     PyObject *made = fits_mould(self, values)

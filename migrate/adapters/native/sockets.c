@@ -5,6 +5,7 @@
 #include "native.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 /* What CPython calls a socket, and where in one the number is: 0 if sockets differ in
  * more than that, so that there is no other like one. */
@@ -67,6 +68,14 @@ sockets_prepare(void)
     Py_XDECREF(type);
     Py_XDECREF(module);
     PyErr_Clear();
+}
+
+int
+kind_of_socket(int number)
+{
+    int found;
+    socklen_t length = sizeof found;
+    return getsockopt(number, SOL_SOCKET, SO_TYPE, &found, &length) == 0 ? found : -1;
 }
 
 PyObject *
