@@ -13,7 +13,7 @@ trial := $(bin)/python -m twisted.trial --temp-directory=$(CACHE)/trial
 
 TESTS ?= tests
 # What is run once more with nothing compiled.
-PLAIN_TESTS ?= $(if $(filter tests,$(TESTS)),tests.test_pickling tests.test_telnet_shell \
+PLAIN_TESTS ?= $(if $(filter tests,$(TESTS)),tests.test_ahead tests.test_pickling tests.test_telnet_shell \
     $(subst /,.,$(basename $(wildcard tests/test_graph_*.py tests/test_adapters*.py))))
 # How many tests run at a time.
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)

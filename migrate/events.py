@@ -38,6 +38,8 @@ class State(enum.Enum):
     """Origin: not at this instant, but it will be able to; still served."""
     CLAIMED = "claimed"
     """Origin: the service is in transit, still served; the recipient prepares."""
+    ADVANCING = "advancing"
+    """Origin: descriptors are sent ahead; the service is still served."""
     REHEARSING = "rehearsing"
     """Origin: a copy of the graph was sent, to be loaded and thrown away; served."""
     TRANSFERRING = "transferring"
@@ -221,6 +223,8 @@ class Effect(enum.Enum):
     """Origin: send the descriptors and the records, the service running on."""
     SEND_REPORT = enum.auto()
     """Origin: tell what would move."""
+    ADVANCE = enum.auto()
+    """Origin: send descriptors of connections, the service running on."""
     CAPTURE = enum.auto()
     """Origin: write the graph down."""
     PAUSE = enum.auto()

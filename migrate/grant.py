@@ -16,9 +16,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from migrate.admission import IHouse
+from migrate.advance import Advance
 from migrate.announcement import Announcement
 from migrate.answers import OriginAnswers
-from migrate.conversation import errorOf
+from migrate.conversation import errorOf, eventOf
 from migrate.errors import (
     CannotMigrateYet,
     MigrationError,
@@ -27,6 +28,7 @@ from migrate.errors import (
     RemoteProtocolError,
     ServiceUnavailable,
 )
+from migrate.graph.ahead import Ahead
 from migrate.handover import Event, State
 from migrate.identity import isOwn
 from migrate.interfaces import ISerializer
@@ -72,6 +74,7 @@ class OriginGrant(OriginAnswers):
         self._obstacle: CannotMigrateYet | None = None
         self._patience = 0.0
         self._looking: Any = None
+        self._advance: Advance | None = None
         self._rehearsed: Transfer | None = None
         self._predicted: dict[str, float] = {}
 
@@ -83,6 +86,7 @@ class OriginGrant(OriginAnswers):
             **super().limits(),
             State.ANNOUNCING: self.deadlines.preparing,
             State.WAITING: max(0.0, self._patience - time.monotonic()),
+            State.ADVANCING: self.deadlines.transfer,
             State.REHEARSING: self.deadlines.transfer,
         }
 
@@ -225,6 +229,9 @@ class OriginGrant(OriginAnswers):
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None
+        if self._advance is not None:
+            self._advance.stop()
+            self._advance = None
         announcement, self._announcement = self._announcement, None
         return announcement
 
@@ -264,6 +271,29 @@ class OriginGrant(OriginAnswers):
         except Exception:
             self._log.failure("an adapter cannot tell whether something has passed")
             return True
+
+    # What can be sent before the service stands still.
+
+    def doAdvance(self, _: object) -> None:
+        """
+        See L{migrate.handover.Effect}.
+        """
+        transfer = self._claimed()
+        assert self._sender is not None
+        assert self.attached is not None
+        transfer.ahead = Ahead()
+        self._advance = Advance(
+            *(self.reactor, self.attached.transport.getHandle(), self._sender),
+            *(transfer.connections(), transfer.ahead, self._advanced),
+        )
+        self._advance.start()
+
+    def _advanced(self, error: MigrationError | None) -> None:
+        self._advance = None
+        if error is None:
+            self.happen(Event.ADMIT)
+        else:
+            self.happen(eventOf(error), error)
 
     # What would move.
 

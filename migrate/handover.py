@@ -137,12 +137,21 @@ ORIGIN: Table = {
         _V.LOST: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
     },
     _S.CLAIMED: {
-        _V.READY: Step(_S.TRANSFERRING, (_E.CAPTURE, _E.PAUSE, _E.SEND_GRAPH)),
+        _V.READY: Step(_S.ADVANCING, (_E.ADVANCE,)),
         _V.TRY: Step(_S.REHEARSING, (_E.CAPTURE, _E.SEND_COPY)),
         _V.REFUSED: Step(_S.TRUSTED, (_E.UNRESERVE, _E.REPORT)),
         _V.DENY: Step(_S.CLOSED, (_E.UNRESERVE, _E.SEND_FAILED, _E.CLOSE)),
         _V.FAILED: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
         _V.TIMEOUT: Step(_S.CLOSED, (_E.UNRESERVE, _E.SEND_FAILED, _E.CLOSE)),
+        _V.LOST: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+    },
+    _S.ADVANCING: {
+        _V.ADMIT: Step(_S.TRANSFERRING, (_E.CAPTURE, _E.PAUSE, _E.SEND_GRAPH)),
+        _V.DENY: Step(_S.CLOSED, (_E.UNRESERVE, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)),
+        _V.FAILED: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
+        _V.TIMEOUT: Step(
+            _S.CLOSED, (_E.UNRESERVE, _E.SEND_FAILED, _E.REPORT, _E.CLOSE)
+        ),
         _V.LOST: Step(_S.CLOSED, (_E.UNRESERVE, _E.REPORT, _E.CLOSE)),
     },
     _S.REHEARSING: {

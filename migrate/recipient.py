@@ -45,7 +45,7 @@ class RecipientConversation(RecipientRequest):
     The whole of the recipient's end of one conversation.
 
     @ivar pause: seconds from this side's word that it was ready for what it claimed
-        last until it owned that.
+        last, or from the last descriptors that came ahead of that, until it owned it.
     """
 
     _log = Logger()
@@ -83,8 +83,12 @@ class RecipientConversation(RecipientRequest):
         See L{RecipientIntroduction.batchCame}.
         """
         if self._loader is not None and self._receiver is not None:
+            assert self._wish is not None
+            ahead = not self._chunks and not self._wish.rehearsal
             self._descriptors += len(self._receiver.inbox)
-            self._loader.receive(self._receiver.take())
+            self._loader.receive(self._receiver.take(), ahead)
+            if ahead:
+                self._readyAt = time.monotonic()
         self._checkComplete()
 
     def secondaryBroke(self, error: MigrationError) -> None:

@@ -8,15 +8,23 @@ It must not know the states of the conversation.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
 from migrate.errors import PeerLost, RemoteProtocolError
 from migrate.graph import Environment, audience
+from migrate.graph.ahead import Ahead, HasFileno
 from migrate.graph.large import Uncopied
 from migrate.graph.survey import Survey
-from migrate.interfaces import IDump, ILargeBytes, ISecondarySender, ISerializer
+from migrate.interfaces import (
+    IDump,
+    ILargeBytes,
+    ILiveAdapter,
+    ISecondarySender,
+    ISerializer,
+)
 from migrate.janitor import Janitor
 from migrate.memory import MemoryFiles, isAvailable
 from migrate.wire import End, Message, slices
@@ -135,6 +143,7 @@ class Transfer:
         set by L{capture}.
     @ivar spent: seconds that the last walk over the graph took.
     @ivar survey: what was copied, if anything was.
+    @ivar ahead: what was sent before the capture.
     """
 
     offer: Offer
@@ -144,6 +153,8 @@ class Transfer:
     deadline: float = attrs.field(default=0.0, init=False)
     spent: float = attrs.field(default=0.0, init=False)
     survey: Survey | None = attrs.field(default=None, init=False)
+    ahead: Ahead | None = attrs.field(default=None, init=False)
+    _live: Sequence[tuple[ILiveAdapter, Any]] = attrs.field(default=(), init=False)
     _passed: int = attrs.field(default=0, init=False)
     _files: MemoryFiles | None = attrs.field(
         factory=lambda: MemoryFiles() if isAvailable() else None, init=False
@@ -168,10 +179,24 @@ class Transfer:
         began = time.monotonic()
         try:
             if self.offer.streams:
-                return self._write(self._serializer.audit, Uncopied())
+                dump = self._write(self._serializer.audit, Uncopied())
+                self._live = dump.live
+                return dump
             return self.offer.dump(self._serializer.dump)
         finally:
             self.spent = time.monotonic() - began
+
+    def connections(self) -> Iterator[HasFileno]:
+        """
+        @return: the owners of those descriptors that the recipient may have ahead, of
+            what the last audit has found; looked for as they are asked for.
+        """
+        live, self._live = self._live, ()
+        for adapter, obj in live:
+            look = getattr(adapter, "ahead", None)
+            owner = None if look is None else look(obj)
+            if owner is not None and owner.fileno() >= 0:
+                yield owner
 
     def capture(self, limit: float, first: bool) -> None:
         """
@@ -186,6 +211,7 @@ class Transfer:
         self.deadline = self._marks["begin"] + limit
         if first and self.offer.streams:
             self.audit()
+            self._live = ()
         if not self.offer.streams:
             self._dump = self.offer.dump(self._serializer.dump)
             self._mark("capture")
@@ -193,15 +219,18 @@ class Transfer:
             self._dump = self._write(self._serializer.dump, self._files)
             self._mark("capture")
         else:
-            self._dump = self._write(self._serializer.stream, self._files)
+            self._dump = self._write(self._serializer.stream, self._files, self.ahead)
 
-    def _write(self, write: Write, large: ILargeBytes | None) -> IDump:
+    def _write(
+        self, write: Write, large: ILargeBytes | None, ahead: Ahead | None = None
+    ) -> IDump:
         """
         @return: what a serializer makes of the graph.
         """
 
         def begin(root: object, label: str, environment: Environment) -> IDump:
-            return write(root, label, attrs.evolve(environment, large=large))
+            evolved = attrs.evolve(environment, large=large, ahead=ahead)
+            return write(root, label, evolved)
 
         return self.offer.dump(begin)
 
@@ -281,7 +310,8 @@ class Transfer:
 
         @return: in how many pieces.
         """
-        chunks = self._passed = 0
+        chunks = 0
+        self._passed = 0 if self.ahead is None else len(self.ahead.filenos)
         for chunk in dump.chunks:
             for part in slices(chunk):
                 sendNow(part, self.deadline)
@@ -392,7 +422,7 @@ class Transfer:
             pid=pid,
             pause=sum(steps.values()),
             objects=dump.objects,
-            descriptors=len(dump.filenos),
+            descriptors=len(dump.filenos) - dump.spare,
             bytes=dump.size,
             steps=steps,
             predicted=predicted,

@@ -7,8 +7,11 @@ for the service that is moved, the process sends itself the signal.  C{LOSS} is 
 signal, but the end of the stream, with both processes alive.  With C{:2} at its end a
 plan comes true when the effect is performed for the second time, for the control
 listener.  C{origin:during:SEND_GRAPH:SIGSTOP:3} comes true once three pieces of the
-graph have been sent.  A plan of C{none} does nothing, but C{note:PATH} writes down
-every effect that is performed.
+graph have been sent; C{recipient:during:ADVANCE:SIGKILL} once descriptors have come
+ahead.  A plan of C{none} does nothing, but C{note:PATH} writes down every effect that
+is performed.
+
+However few the connections are, their descriptors go ahead, two at a time.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import sys
 
 from twisted.scripts.twistd import run
 
+from migrate import advance, rights
 from migrate.client import MigrationClient
 from migrate.conversation import Conversation
 from migrate.handover import Effect
@@ -88,6 +92,13 @@ def faulty(base: type[Conversation], plan: Plan) -> type[Conversation]:
             if isinstance(message, Records):
                 plan.at("during", self, Effect.SEND_GRAPH)
 
+        def batchCame(self, batch: list[int]) -> None:
+            """
+            See L{RecipientConversation.batchCame}.
+            """
+            super().batchCame(batch)
+            plan.at("during", self, Effect.ADVANCE)
+
     return Faulty
 
 
@@ -96,6 +107,7 @@ def main() -> None:
     Run twistd.
     """
     plan = Plan(sys.argv.pop(1))
+    advance.BATCH = rights.BATCH = 2
     MigrationServer.originConversation = faulty(OriginConversation, plan)  # type: ignore[assignment]
     MigrationClient.recipientConversation = faulty(RecipientConversation, plan)  # type: ignore[assignment]
     run()

@@ -138,6 +138,7 @@ class Performer:
 
     doSendClaim = _says(Event.CLAIM)
     doAnnounce = _passes
+    doAdvance = _passes
     doSendWaiting = _says(Event.WAITING)
     doAwait = _passes
     doCollectNames = _passes

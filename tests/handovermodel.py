@@ -42,6 +42,7 @@ TIMED: Mapping[Role, frozenset[State]] = {
             State.ANNOUNCING,
             State.WAITING,
             State.CLAIMED,
+            State.ADVANCING,
             State.REHEARSING,
         }
     ),
@@ -193,13 +194,18 @@ class Model(Performer):
 
     def _passes(self, world: World, side: Side) -> Iterator[Move]:
         """
-        The application has been asked and answers; what was in the way is gone.
+        The application has been asked and answers; what was in the way is gone; what
+        goes ahead has arrived.
         """
         role = Role.ORIGIN
         if side.state is State.ANNOUNCING:
             for event in (Event.ADMIT, Event.DENY):
                 answered = world.put(role, queue=(event,))
                 yield Move("local", role, f"answer {event.value}", answered)
+        if side.state is State.ADVANCING:
+            for event in (Event.ADMIT, Event.DENY, Event.LOST):
+                sent = world.put(role, queue=(event,))
+                yield Move("local", role, f"sent ahead {event.value}", sent)
         if side.state is State.ANSWERING:
             for event in (Event.ADMIT, Event.DENY):
                 found = world.put(role, queue=(event,))

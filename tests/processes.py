@@ -77,31 +77,31 @@ def _candidates() -> Iterator[int]:
     return iter(random.SystemRandom().sample(range(10_000, lowest), 1000))
 
 
-def freePorts(count: int) -> list[int]:
+def freePorts(count: int, kind: int = socket.SOCK_STREAM) -> list[int]:
     """
     @param count: how many.
+    @param kind: the type of socket that they are for.
     @return: port numbers of the loopback interface, all different, that
-        nothing was bound to, for connections or for datagrams: some servers take both,
-        and what asks name servers takes any number for its datagrams.
+        nothing was bound to.
     """
     with ExitStack() as held:
         ports: list[int] = []
         for port in _candidates():
+            bound = held.enter_context(socket.socket(socket.AF_INET, kind))
             with suppress(OSError):
-                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                    bound = held.enter_context(socket.socket(socket.AF_INET, kind))
-                    bound.bind(("127.0.0.1", port))
+                bound.bind(("127.0.0.1", port))
                 ports.append(port)
             if len(ports) == count:
                 return ports
     raise AssertionError(f"no {count} free ports on this machine")
 
 
-def freePort() -> int:
+def freePort(kind: int = socket.SOCK_STREAM) -> int:
     """
+    @param kind: the type of socket that it is for.
     @return: one port number, as L{freePorts}.
     """
-    return freePorts(1)[0]
+    return freePorts(1, kind)[0]
 
 
 def importPath() -> str:

@@ -33,6 +33,7 @@ ORIGINS = (
     Effect.ANNOUNCE,
     Effect.AUDIT,
     Effect.SEND_MANIFEST,
+    Effect.ADVANCE,
     Effect.CAPTURE,
     Effect.PAUSE,
     Effect.SEND_GRAPH,
@@ -351,6 +352,12 @@ class RecipientDiesTests(CrashTestCase):
     """
     Until it has said that it owns the service, the origin goes on.
     """
+
+    def test_duringAdvance(self) -> Any:
+        """
+        SIGKILL while it gets descriptors of connections that are served.
+        """
+        return self.dieRecipient("recipient:during:ADVANCE:SIGKILL", False)
 
 
 class RehearsalDiesTests(CrashTestCase):

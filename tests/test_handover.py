@@ -153,19 +153,20 @@ class PromiseTests(SynchronousTestCase):
         for event, step in ORIGIN[State.TRANSFERRING].items():
             ends = {Effect.RESUME, Effect.SEND_COMMIT} & set(step.effects)
             self.assertEqual(len(ends), event is not Event.LATER, event)
-        first = ORIGIN[State.CLAIMED][Event.READY].effects[0]
+        first = ORIGIN[State.ADVANCING][Event.ADMIT].effects[0]
         self.assertIs(first, Effect.CAPTURE)
 
     def test_noPauseWithoutTransfer(self) -> None:
         """
-        Neither an audit nor a rehearsal ever touches the service.
+        Neither an audit nor a rehearsal ever touches the service, nor does what is sent
+        ahead.
         """
         pauses = [
             (state, event)
             for state, event, step in steps(ORIGIN)
             if Effect.PAUSE in step.effects
         ]
-        self.assertEqual(pauses, [(State.CLAIMED, Event.READY)])
+        self.assertEqual(pauses, [(State.ADVANCING, Event.ADMIT)])
 
     def test_rehearsalsAreNeverOwned(self) -> None:
         """
@@ -256,6 +257,7 @@ class PromiseTests(SynchronousTestCase):
             State.WAITING,
             State.REHEARSING,
             State.CLAIMED,
+            State.ADVANCING,
             State.TRANSFERRING,
             State.COMMITTED,
             State.IN_DOUBT,

@@ -15,6 +15,7 @@ from twisted.internet.defer import DeferredList, inlineCallbacks
 
 from migrate.handover import Effect
 from tests.children import Child
+from tests.processes import descriptors
 from tests.test_crashes import ORIGINS, PATIENCE, RECIPIENTS, FaultTestCase
 
 DEADLINE = 2.0
@@ -120,6 +121,43 @@ class RecipientHangsTests(HangTestCase):
         serving = (client, server)[index]
         reply = yield connection.ask(b"third")
         self.assertEqual(reply, b"%d 3 3 third" % serving.pid)
+
+    @inlineCallbacks
+    def test_ahead(self) -> Any:
+        """
+        While descriptors are on their way all is served; who leaves, and who comes,
+        makes no difference to the others.
+        """
+        server, connection = yield self.server("none")
+        leaving = []
+        for count in (2, 3):
+            leaving.append((yield self.processes.connect(self.port)))
+            reply = yield leaving[-1].ask(b"hello")
+            self.assertEqual(reply, b"%d 1 %d hello" % (server.pid, count))
+        client = self.twistd(
+            "recipient:during:ADVANCE:SIGSTOP", "migrate-client", "--service", "lines"
+        )
+        yield self.processes.until(lambda: isStopped(client), "the stop", PATIENCE)
+        held = len(descriptors(server.pid))
+        for each in leaving:
+            yield each.disconnect(PATIENCE)
+        yield self.processes.until(
+            lambda: len(descriptors(server.pid)) == held - 2, "their end", PATIENCE
+        )
+        connection.sendLine(b"ond")
+        reply = yield connection.line(PATIENCE)
+        self.assertEqual(reply, b"%d 2 4 second" % server.pid)
+        coming = yield self.processes.connect(self.port)
+        reply = yield coming.ask(b"hello")
+        self.assertEqual(reply, b"%d 1 5 hello" % server.pid)
+        client.signal(signal.SIGCONT)
+        yield client.line(PUBLISHED, PATIENCE)
+        reply = yield connection.ask(b"third")
+        self.assertEqual(reply, b"%d 3 6 third" % client.pid)
+        reply = yield coming.ask(b"again")
+        self.assertEqual(reply, b"%d 2 7 again" % client.pid)
+        ended = yield server.ended(PATIENCE)
+        self.assertEqual(ended.status, 0, ended.out + ended.err)
 
     @inlineCallbacks
     def test_waitedFor(self) -> Any:

@@ -33,7 +33,7 @@ LAYERS = (
     "inbox",
     "turn descriptors fence",
     "janitor",
-    "transfer",
+    "transfer advance",
     "apart shares history",
     "saslprep",
     "scram",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -20,7 +19,6 @@ from twisted.internet.protocol import Factory
 from twisted.protocols.wire import Echo
 from twisted.trial.unittest import TestCase
 
-from tests import processes
 from tests.processes import (
     NeverCame,
     Processes,
@@ -334,15 +332,3 @@ class CountingTests(TestCase):
         Ports that are asked for together differ.
         """
         self.assertEqual(len(set(freePorts(20))), 20)
-
-    def test_takenPorts(self) -> None:
-        """
-        A port is not free if only datagrams come by it, or only connections.
-        """
-        (free,) = freePorts(1)
-        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-            with socket.socket(socket.AF_INET, kind) as held:
-                held.bind(("127.0.0.1", 0))
-                taken = held.getsockname()[1]
-                self.patch(processes, "_candidates", lambda t=taken: iter([t, free]))
-                self.assertEqual(freePorts(1), [free])

@@ -300,7 +300,7 @@ class DatagramTests(ServiceTestCase):
         """
         A member of a group is one in every process.
         """
-        port = freePort()
+        port = freePort(socket.SOCK_DGRAM)
         self.code("members", COUNTED.replace("START", MULTICAST % port))
         yield self.serve("--service", "members=members.Counters")
         client = self.program(

@@ -153,7 +153,7 @@ class OthersTests(ServiceTestCase):
         Who is registered stays registered, and a call finds him; a lookup that
         takes a while ends at the one who asked.
         """
-        tables, sip = freePort(), freePort()
+        tables, sip = freePort(), freePort(socket.SOCK_DGRAM)
         self.code("others", f"TABLES, SIP = {tables}, {sip}\n" + OTHERS)
         yield self.serve("--service=others=others.makeService")
         self.telephone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

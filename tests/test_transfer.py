@@ -24,6 +24,8 @@ class Sender:
     Takes descriptors and does nothing with them.
     """
 
+    pending = 0
+
     def send(
         self, filenos: Sequence[int], deadline: float, arrived: bool = True
     ) -> None:

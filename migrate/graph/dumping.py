@@ -65,6 +65,13 @@ class GraphDump:
         return self._walk.filenos
 
     @property
+    def spare(self) -> int:
+        """
+        See L{IDump.spare}.
+        """
+        return self._walk.spare
+
+    @property
     def live(self) -> Sequence[tuple[ILiveAdapter, Any]]:
         """
         See L{IDump.live}.

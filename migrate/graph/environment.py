@@ -14,6 +14,7 @@ import attrs
 from zope.interface import implementer
 
 from migrate.errors import NotMovable
+from migrate.graph.ahead import Ahead
 from migrate.graph.knowledge import Knowledge
 from migrate.graph.registry import Registry
 from migrate.interfaces import ILargeBytes, IPolicy
@@ -79,6 +80,7 @@ class Environment:
     @ivar forbidden: objects that a graph must not reach, each with the reason
         that a report gives, such as another published service.
     @ivar large: where large byte strings go; L{None} if they stand in the records.
+    @ivar ahead: descriptors that have been sent before; L{None} if none have.
     @ivar policy: what an arriving graph may name.
     @ivar outside: what stays outside of graphs, where somebody keeps account of that
         for many walks; otherwise each walk works it out from the attributes above.
@@ -91,6 +93,7 @@ class Environment:
     externals: Mapping[str, object] = attrs.field(factory=dict, converter=_withBuiltins)
     forbidden: Sequence[tuple[object, str]] = ()
     large: ILargeBytes | None = None
+    ahead: Ahead | None = None
     policy: IPolicy = attrs.field(factory=TrustingPolicy)
     outside: Outside | None = None
     knowledge: Knowledge = attrs.field(factory=Knowledge)

@@ -45,8 +45,9 @@ class Plan(NamedTuple):
     @ivar adapter: for L{PLAIN}, L{DESCRIBED} and L{DIRECT}, who speaks for it; for
         L{HANDED}, the list of all descriptors.
     @ivar live: whether that has something to do when it is paused.
-    @ivar outside: for L{CONTAINER}, by identity, those that only the reader knows;
-        L{None} if there are none.
+    @ivar outside: for L{CONTAINER}, by identity, those that only the reader knows; for
+        L{HANDED}, by number, the places of those that have been sent before.  L{None}
+        if there are none.
     """
 
     way: int

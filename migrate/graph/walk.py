@@ -18,6 +18,7 @@ from typing import Any
 from migrate.errors import NotMovable
 from migrate.graph import records as r
 from migrate.graph import visits as plain
+from migrate.graph.ahead import Ahead
 from migrate.graph.compiled import native
 from migrate.graph.environment import Environment
 from migrate.graph.large import Outgoing, Uncopied
@@ -54,7 +55,10 @@ class Walk:
     @ivar root: where it begins.
     @ivar shapes: in the order in which they were met.
     @ivar refused: what cannot be moved, in the order in which it was met.
-    @ivar filenos: the descriptors, in the order of their numbers.
+    @ivar filenos: the descriptors, in the order of their numbers; those that were sent
+        ahead come first.
+    @ivar ahead: the places of those of these that can be mentioned and have not been
+        yet: see L{Ahead.places}.
     @ivar live: see L{IDump.live}.
     @ivar names: see L{IDump.names}.
     @ivar externals: see L{IDump.externals}.
@@ -67,7 +71,10 @@ class Walk:
         """
         self.shapes: list[Shape] = []
         self.refused: list[tuple[object, NotMovable]] = []
-        self.filenos: list[int] = []
+        ahead = environment.ahead or Ahead()
+        self.filenos = list(ahead.filenos)
+        self.ahead = ahead.places()
+        self._gone = len(self.filenos) - len(self.ahead)
         self.live: list[tuple[ILiveAdapter, Any]] = []
         self.names: list[Named] = []
         self.externals: set[str] = set()
@@ -143,6 +150,13 @@ class Walk:
         How many bytes went beside the records.
         """
         return 0 if self._outgoing is None else self._outgoing.total
+
+    @property
+    def spare(self) -> int:
+        """
+        How many of the descriptors have not been mentioned.
+        """
+        return self._gone + len(self.ahead)
 
     def forget(self) -> None:
         """
@@ -270,7 +284,11 @@ class Walk:
         @return: how the values are read that adapters speak with.
         """
         if cls is Descriptor:
-            return Plan(HANDED, self._readDescriptor, adapter=self.filenos)
+            return Plan(
+                *(HANDED, self._readDescriptor),
+                adapter=self.filenos,
+                outside=self.ahead or None,
+            )
         if cls is deque and self._planner.adapterFor(cls).name == r.DEQUES:
             reader = self._shortDeque(self._adapted(cls).reader)
             return Plan(CONTAINER, reader, r.DEQUE)
@@ -301,8 +319,11 @@ class Walk:
         """
         A descriptor goes by its place among all of them.
         """
-        self.filenos.append(obj.fileno)
-        return None, [r.DESCRIPTOR, [len(self.filenos) - 1]]
+        place = self.ahead.pop(obj.fileno, -1)
+        if place < 0:
+            place = len(self.filenos)
+            self.filenos.append(obj.fileno)
+        return None, [r.DESCRIPTOR, [place]]
 
     def _readWeak(self, obj: Weak) -> tuple[None, Record]:
         """

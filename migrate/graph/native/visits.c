@@ -169,17 +169,41 @@ is_outside(Plan *plan, PyObject *object)
     return found;
 }
 
+/* The place of a descriptor that has been sent before, -1 if it is none of these, -2 with
+ * an exception. */
+static Py_ssize_t
+place_before(PyObject *before, PyObject *fileno)
+{
+    PyObject *known = PyDict_GetItemWithError(before, fileno);
+    if (known == NULL)
+        return PyErr_Occurred() ? -2 : -1;
+    Py_ssize_t place = PyLong_AsSsize_t(known);
+    if (place < 0 || PyDict_DelItem(before, fileno) < 0)
+        return -2;
+    return place;
+}
+
+/* The place that it gets among all of them, -1 with an exception. */
+static Py_ssize_t
+place_of(Plan *plan, PyObject *fileno)
+{
+    Py_ssize_t place = plan->outside == NULL ? -1 : place_before(plan->outside, fileno);
+    if (place == -1 && PyList_Append(plan->adapter, fileno) == 0)
+        return PyList_GET_SIZE(plan->adapter) - 1;
+    return place < 0 ? -1 : place;
+}
+
 /* A descriptor goes by its place among all of them. */
 static int
 visit_handed(Visits *self, Plan *plan, PyObject *object)
 {
-    PyObject *filenos = plan->adapter, *fileno = PyObject_GetAttr(object, str_fileno);
-    int failed = fileno == NULL || PyList_Append(filenos, fileno) < 0;
+    PyObject *fileno = PyObject_GetAttr(object, str_fileno);
+    Py_ssize_t place = fileno == NULL ? -1 : place_of(plan, fileno);
     Py_XDECREF(fileno);
-    if (failed)
+    if (place < 0)
         return -1;
-    PyObject *record = Py_BuildValue("[i[n]]", DESCRIPTOR, PyList_GET_SIZE(filenos) - 1);
-    failed = record == NULL || visit_finished(self, plan, record) < 0;
+    PyObject *record = Py_BuildValue("[i[n]]", DESCRIPTOR, place);
+    int failed = record == NULL || visit_finished(self, plan, record) < 0;
     Py_XDECREF(record);
     return failed ? -1 : 0;
 }
