@@ -14,6 +14,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import filterfalse
 from typing import Any
 
 import attrs
@@ -284,9 +285,9 @@ class ChildSeeker:
         """
         children: list[Any] = list(process.reapProcessHandlers.values())
         readers: Any = getattr(capture.reactor, "getReaders", list)()
-        # Of thousands, nearly all are of a few classes.
-        if any(issubclass(cls, Watch) for cls in set(map(type, readers))):
-            children += [each.process for each in readers if isinstance(each, Watch)]
+        # Of thousands, nearly all are in the graph.
+        others = filterfalse(capture.contains, readers)
+        children += [each.process for each in others if isinstance(each, Watch)]
         for child in children:
             if not capture.contains(child) and touches([child], capture.contains):
                 yield child

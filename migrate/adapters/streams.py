@@ -139,7 +139,7 @@ class StreamAdapter(SocketAdapter):
         )
         return found
 
-    def restorer(self, loading: ILoading) -> Restore | None:
+    def restorer(self, loading: ILoading) -> Restore:
         """
         See L{migrate.interfaces.IDirectAdapter}.
         """

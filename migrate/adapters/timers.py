@@ -101,7 +101,7 @@ class DelayedCallAdapter(AttributesAdapter):
         )
         return found
 
-    def restorer(self, loading: ILoading) -> Restore | None:
+    def restorer(self, loading: ILoading) -> Restore:
         """
         See L{migrate.interfaces.IDirectAdapter}.
         """
@@ -288,7 +288,7 @@ class TimerSeeker:
         See L{ISeeker.seek}.
         """
         calls = capture.reactor.getDelayedCalls()
-        # Of thousands, nearly all are.
+        # Of thousands, nearly all are in the graph.
         for call in filterfalse(capture.contains, calls):
             if not isinstance(call, DelayedCall):
                 continue

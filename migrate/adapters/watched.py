@@ -29,7 +29,7 @@ class WatchedSeeker:
         """
         See L{ISeeker.seek}.
         """
-        # Of thousands, nearly all are.
+        # Of thousands, nearly all are in the graph.
         for selectable in filterfalse(capture.contains, _watched(capture.reactor)):
             if touches([selectable], capture.contains):
                 yield selectable
