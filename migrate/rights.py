@@ -143,7 +143,7 @@ class DescriptorSender:
             while self.pending >= WINDOW:
                 self._await(select.POLLIN, deadline)
             self._sendBatch(filenos[start : start + BATCH], len(filenos), deadline)
-        while arrived and self._taken < self._sent:
+        while arrived and self.pending:
             self._await(select.POLLIN, deadline)
 
     @property

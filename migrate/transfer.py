@@ -153,7 +153,7 @@ class Transfer:
     deadline: float = attrs.field(default=0.0, init=False)
     spent: float = attrs.field(default=0.0, init=False)
     survey: Survey | None = attrs.field(default=None, init=False)
-    ahead: Ahead | None = attrs.field(default=None, init=False)
+    ahead: Ahead = attrs.field(factory=Ahead, init=False)
     _live: Sequence[tuple[ILiveAdapter, Any]] = attrs.field(default=(), init=False)
     _passed: int = attrs.field(default=0, init=False)
     _files: MemoryFiles | None = attrs.field(
@@ -179,7 +179,7 @@ class Transfer:
         began = time.monotonic()
         try:
             if self.offer.streams:
-                dump = self._write(self._serializer.audit, Uncopied())
+                dump = self._write(self._serializer.audit, Uncopied(), Ahead())
                 self._live = dump.live
                 return dump
             return self.offer.dump(self._serializer.dump)
@@ -216,14 +216,12 @@ class Transfer:
             self._dump = self.offer.dump(self._serializer.dump)
             self._mark("capture")
         elif self.rehearsal:
-            self._dump = self._write(self._serializer.dump, self._files)
+            self._dump = self._write(self._serializer.dump, self._files, self.ahead)
             self._mark("capture")
         else:
             self._dump = self._write(self._serializer.stream, self._files, self.ahead)
 
-    def _write(
-        self, write: Write, large: ILargeBytes | None, ahead: Ahead | None = None
-    ) -> IDump:
+    def _write(self, write: Write, large: ILargeBytes | None, ahead: Ahead) -> IDump:
         """
         @return: what a serializer makes of the graph.
         """
@@ -311,7 +309,7 @@ class Transfer:
         @return: in how many pieces.
         """
         chunks = 0
-        self._passed = 0 if self.ahead is None else len(self.ahead.filenos)
+        self._passed = len(self.ahead.filenos)
         for chunk in dump.chunks:
             for part in slices(chunk):
                 sendNow(part, self.deadline)

@@ -34,7 +34,6 @@ class Ahead:
 
     filenos: list[int] = attrs.field(factory=list, init=False)
     _owners: list[HasFileno] = attrs.field(factory=list, init=False)
-    _places: dict[int, int] = attrs.field(factory=dict, init=False)
 
     def add(self, owners: Sequence[HasFileno]) -> list[int]:
         """
@@ -42,8 +41,6 @@ class Ahead:
         @return: these.
         """
         filenos = [owner.fileno() for owner in owners]
-        for place, fileno in enumerate(filenos, len(self.filenos)):
-            self._places[fileno] = place
         self._owners += owners
         self.filenos += filenos
         return filenos
@@ -53,8 +50,7 @@ class Ahead:
         @return: the place of each among these that is open still, by its number: as
             long as its owner has that, it is nobody else's.
         """
-        now = [owner.fileno() for owner in self._owners]
-        if now == self.filenos:
-            return self._places.copy()
-        both = enumerate(zip(self.filenos, now, strict=True))
-        return {is_: place for place, (was, is_) in both if was == is_}
+        both = enumerate(zip(self._owners, self.filenos, strict=True))
+        return {
+            fileno: place for place, (owner, fileno) in both if owner.fileno() == fileno
+        }

@@ -80,7 +80,7 @@ class Environment:
     @ivar forbidden: objects that a graph must not reach, each with the reason
         that a report gives, such as another published service.
     @ivar large: where large byte strings go; L{None} if they stand in the records.
-    @ivar ahead: descriptors that have been sent before; L{None} if none have.
+    @ivar ahead: descriptors that have been sent before.
     @ivar policy: what an arriving graph may name.
     @ivar outside: what stays outside of graphs, where somebody keeps account of that
         for many walks; otherwise each walk works it out from the attributes above.
@@ -93,7 +93,7 @@ class Environment:
     externals: Mapping[str, object] = attrs.field(factory=dict, converter=_withBuiltins)
     forbidden: Sequence[tuple[object, str]] = ()
     large: ILargeBytes | None = None
-    ahead: Ahead | None = None
+    ahead: Ahead = attrs.field(factory=Ahead)
     policy: IPolicy = attrs.field(factory=TrustingPolicy)
     outside: Outside | None = None
     knowledge: Knowledge = attrs.field(factory=Knowledge)

@@ -18,7 +18,6 @@ from typing import Any
 from migrate.errors import NotMovable
 from migrate.graph import records as r
 from migrate.graph import visits as plain
-from migrate.graph.ahead import Ahead
 from migrate.graph.compiled import native
 from migrate.graph.environment import Environment
 from migrate.graph.large import Outgoing, Uncopied
@@ -71,9 +70,8 @@ class Walk:
         """
         self.shapes: list[Shape] = []
         self.refused: list[tuple[object, NotMovable]] = []
-        ahead = environment.ahead or Ahead()
-        self.filenos = list(ahead.filenos)
-        self.ahead = ahead.places()
+        self.filenos = list(environment.ahead.filenos)
+        self.ahead = environment.ahead.places()
         self._gone = len(self.filenos) - len(self.ahead)
         self.live: list[tuple[ILiveAdapter, Any]] = []
         self.names: list[Named] = []
@@ -284,10 +282,9 @@ class Walk:
         @return: how the values are read that adapters speak with.
         """
         if cls is Descriptor:
+            before = self.ahead or None
             return Plan(
-                *(HANDED, self._readDescriptor),
-                adapter=self.filenos,
-                outside=self.ahead or None,
+                HANDED, self._readDescriptor, adapter=self.filenos, outside=before
             )
         if cls is deque and self._planner.adapterFor(cls).name == r.DEQUES:
             reader = self._shortDeque(self._adapted(cls).reader)

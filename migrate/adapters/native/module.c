@@ -27,8 +27,6 @@ PyInit__native(void)
     if (names_prepare() < 0 || PyType_Ready(&CalleeType) < 0)
         return NULL;
     sockets_prepare();
-    if (PyType_Ready(&LookoutType) < 0)
-        return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (module != NULL &&
         PyModule_AddIntConstant(module, "VERSION", NATIVE_VERSION) < 0)
